@@ -1,0 +1,3 @@
+"""Test-time scaling for language models, from the terminal."""
+
+__version__ = "0.1.0"

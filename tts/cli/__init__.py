@@ -1,0 +1,67 @@
+"""The command line: parses, calls, sets the exit code. Everything heavy loads inside the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+import tts
+from tts.cli.doctor import doctor
+from tts.cli.eval import eval_
+from tts.cli.export import export
+from tts.cli.grade import grade
+from tts.cli.list import list_
+from tts.cli.run import run
+from tts.cli.show import show
+from tts.errors import TTSError
+
+app = typer.Typer(
+    name="tts",
+    help="Make a language model reason better at test time, and see what each point of accuracy cost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run)
+app.command("eval")(eval_)
+app.command("grade")(grade)
+app.command("export")(export)
+app.command("show")(show)
+app.command("list")(list_)
+app.command("doctor")(doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"tts {tts.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Make a language model reason better at test time, and see what each point of accuracy cost."""
+
+
+def main() -> None:
+    """Entry point of `tts`, `tts-reasoning` and `python -m tts`."""
+    try:
+        app()
+    except TTSError as error:
+        from tts import console
+
+        console.report(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our stdout has gone (`| head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,90 @@
+"""`tts list`: what there is, with what each is for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from tts import catalog, console
+
+
+class Kind(StrEnum):
+    strategies = "strategies"
+    benchmarks = "benchmarks"
+    verifiers = "verifiers"
+    prompts = "prompts"
+
+
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="strategies, benchmarks, verifiers or prompts.")],
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List strategies with their options, benchmarks, verifiers or prompts."""
+    content = {
+        Kind.strategies: _strategies,
+        Kind.benchmarks: _benchmarks,
+        Kind.verifiers: _verifiers,
+        Kind.prompts: _prompts,
+    }[kind]()
+    if json:
+        console.say_json(content)
+    elif kind is Kind.strategies:
+        for entry in content:
+            console.say(f"{entry['name']}: {entry['description']}")
+            for option in entry["options"]:
+                console.say(f"    -o {option['name']}={option['default']}  ({option['type']}) {option['help']}")
+    else:
+        columns = tuple(content[0]) if content else ("name",)
+        console.table(None, columns, (tuple(entry.values()) for entry in content))
+
+
+def _strategies() -> list[dict[str, Any]]:
+    from tts.settings import strategy_options
+    from tts.strategies import STRATEGIES
+
+    keys = ("name", "type", "default", "help")
+    return [
+        {
+            "name": name,
+            "description": _first_paragraph(cls.__doc__),
+            "options": [dict(zip(keys, option, strict=True)) for option in strategy_options(cls)],
+        }
+        for name, cls in STRATEGIES.items()
+    ]
+
+
+def _benchmarks() -> list[dict[str, Any]]:
+    from tts.benchmarks import Card
+
+    cards = (catalog.load("evals", name, Card)[0] for name in catalog.names("evals"))
+    return [
+        {"name": c.name, "description": c.description, "source": c.hub or c.file, "license": c.license} for c in cards
+    ]
+
+
+def _verifiers() -> list[dict[str, Any]]:
+    import tomllib
+
+    found = []
+    for name in catalog.names("verifiers"):
+        card = tomllib.loads(catalog.find("verifiers", name).text)
+        found.append({"name": name, "kind": card.get("kind", ""), "description": card.get("description", "")})
+    return found
+
+
+def _prompts() -> list[dict[str, Any]]:
+    return [
+        {"name": name, "description": _comment(catalog.find("prompts", name).text)} for name in catalog.names("prompts")
+    ]
+
+
+def _comment(template: str) -> str:
+    """The comment at the head of a template."""
+    head, closed, _ = template.partition("#}")
+    return " ".join(head.removeprefix("{#").split()) if closed and head.startswith("{#") else ""
+
+
+def _first_paragraph(docstring: str | None) -> str:
+    return " ".join((docstring or "").split("\n\n")[0].split())

@@ -1,0 +1,80 @@
+"""Options that `run` and `eval` share. Each is None unless given, so that a configuration file can fill it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_MODEL, _SAMPLING, _BUDGET, _ENGINE = "Model and strategy", "Sampling", "Budget, per problem", "Engine"
+
+
+def _option(*names: str, help: str, panel: str, metavar: str | None = None) -> typer.models.OptionInfo:
+    info: typer.models.OptionInfo = typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar)
+    return info
+
+
+Model = Annotated[
+    str | None,
+    _option("--model", "-m", help="Hugging Face id or local folder.", panel=_MODEL, metavar="MODEL"),
+]
+Strategy = Annotated[
+    str | None,
+    _option("--strategy", "-s", help="See `tts list strategies`; self-consistency if not given.", panel=_MODEL),
+]
+N = Annotated[int | None, _option("-n", help="The strategy's n: samples a problem.", panel=_MODEL)]
+Option = Annotated[
+    list[str] | None,
+    _option("--option", "-o", help="A field of the strategy, repeatable.", panel=_MODEL, metavar="KEY=VALUE"),
+]
+PromptName = Annotated[
+    str | None, _option("--prompt", help="A template of `tts list prompts`, or a path.", panel=_MODEL)
+]
+Seed = Annotated[int | None, _option("--seed", help="Seed of the run (0).", panel=_SAMPLING)]
+Temperature = Annotated[
+    float | None, _option("--temperature", help="The model's own default if not given.", panel=_SAMPLING)
+]
+TopP = Annotated[float | None, _option("--top-p", help="Nucleus sampling.", panel=_SAMPLING)]
+TopK = Annotated[int | None, _option("--top-k", help="Sample among the k likeliest tokens.", panel=_SAMPLING)]
+MinP = Annotated[float | None, _option("--min-p", help="Least share of the likeliest token.", panel=_SAMPLING)]
+MaxTokens = Annotated[
+    int | None, _option("--max-tokens", help="Tokens a sample (the benchmark's, or 2048).", panel=_SAMPLING)
+]
+BudgetTokens = Annotated[
+    int | None, _option("--budget-tokens", help="Generated tokens, aborted ones included.", panel=_BUDGET)
+]
+BudgetSeconds = Annotated[float | None, _option("--budget-seconds", help="Wall seconds.", panel=_BUDGET)]
+BudgetCalls = Annotated[int | None, _option("--budget-calls", help="Engine calls.", panel=_BUDGET)]
+BudgetFlops = Annotated[float | None, _option("--budget-flops", help="Forward-pass FLOPs.", panel=_BUDGET)]
+Concurrency = Annotated[
+    int | None, _option("--concurrency", help="Problems in flight; enough to fill the engine.", panel=_ENGINE)
+]
+EngineKind = Annotated[
+    str | None, _option("--engine", help="vllm, server or scripted (vllm).", panel=_ENGINE, metavar="KIND")
+]
+BaseUrl = Annotated[
+    list[str] | None,
+    _option("--base-url", help="An OpenAI-compatible server; repeatable, balanced.", panel=_ENGINE, metavar="URL"),
+]
+EngineArg = Annotated[
+    list[str] | None,
+    _option("--engine-arg", "-M", help="Any engine argument; JSON values.", panel=_ENGINE, metavar="KEY=VALUE"),
+]
+TemplateArg = Annotated[
+    list[str] | None,
+    _option(
+        "--template-arg", "-T", help="A chat-template argument, e.g. enable_thinking=false.", panel=_ENGINE,
+        metavar="KEY=VALUE",
+    ),
+]  # fmt: skip
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML of long option names, or a run's manifest.json.", metavar="FILE"),
+]
+QuestionField = Annotated[str | None, typer.Option("--question-field", help="Column of the question.")]
+TargetField = Annotated[str | None, typer.Option("--target-field", help="Column of the target.")]
+ContextField = Annotated[str | None, typer.Option("--context-field", help="Column of the context.")]
+IdField = Annotated[str | None, typer.Option("--id-field", help="Column of the id; A+B joins two.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]

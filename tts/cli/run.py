@@ -1,0 +1,157 @@
+"""`tts run`: one question, or a file of them, answered on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tts import console
+from tts.cli import options as o
+from tts.cli.driving import drive, engine_for, interruptible
+from tts.errors import InputError
+
+if TYPE_CHECKING:
+    from tts.benchmarks import Benchmark
+    from tts.settings import Settings
+
+
+def run(
+    question: Annotated[str | None, typer.Argument(help="The question; - reads it from stdin.")] = None,
+    model: o.Model = None,
+    strategy: o.Strategy = None,
+    n: o.N = None,
+    option: o.Option = None,
+    prompt: o.PromptName = None,
+    input: Annotated[  # noqa: A002 - the option's name is the contract's
+        Path | None,
+        typer.Option("--input", help="A .jsonl, .csv or .parquet file of questions.", metavar="FILE"),
+    ] = None,
+    seed: o.Seed = None,
+    temperature: o.Temperature = None,
+    top_p: o.TopP = None,
+    top_k: o.TopK = None,
+    min_p: o.MinP = None,
+    max_tokens: o.MaxTokens = None,
+    budget_tokens: o.BudgetTokens = None,
+    budget_seconds: o.BudgetSeconds = None,
+    budget_calls: o.BudgetCalls = None,
+    budget_flops: o.BudgetFlops = None,
+    engine: o.EngineKind = None,
+    base_url: o.BaseUrl = None,
+    engine_arg: o.EngineArg = None,
+    template_arg: o.TemplateArg = None,
+    concurrency: o.Concurrency = None,
+    question_field: o.QuestionField = None,
+    context_field: o.ContextField = None,
+    id_field: o.IdField = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    dry_run: o.DryRun = False,
+) -> None:
+    """Answer one question, or each of a file's, with the strategy; the answer goes to stdout."""
+    given = {k: v for k, v in locals().items() if k not in ("question", "input", "config", "json", "dry_run")}
+    from tts.settings import as_config, build_strategy, resolve, strategy_record
+
+    settings = resolve(given, config)
+    benchmark = _questions(question, input, settings)
+    if dry_run:
+        chosen = build_strategy(settings)
+        requests = len(benchmark.examples) * getattr(chosen, "n", 1)
+        console.say_json(
+            {
+                "config": as_config(settings),
+                "strategy": {"name": settings.strategy, **strategy_record(chosen)},
+                "problems": len(benchmark.examples),
+                "requests": requests,
+            }
+        )
+        return
+    raise typer.Exit(drive(_answer(benchmark, settings, as_json=json, many=input is not None)))
+
+
+def _questions(question: str | None, file: Path | None, settings: Settings) -> Benchmark:
+    from tts import benchmarks
+    from tts.types import Example, Problem
+
+    if (question is None) == (file is None):
+        raise InputError("one question or --input FILE is needed" + (", not both" if question else ""))
+    if file is not None:
+        return benchmarks.load(str(file), settings.columns, settings.id_field)
+    text = sys.stdin.read() if question == "-" else str(question)
+    if not text.strip():
+        raise InputError("the question is empty")
+    extract = (*benchmarks.DEFAULT, "last-number")
+    return benchmarks.Benchmark("question", "", "", (Example(Problem("1", text.strip()), None),), extract=extract)
+
+
+async def _answer(benchmark: Benchmark, settings: Settings, *, as_json: bool, many: bool) -> int:
+    import platformdirs
+
+    from tts.evaluate import Stop, evaluate
+    from tts.journal import Journal
+    from tts.running import Plan
+    from tts.session import Setup
+    from tts.settings import build_strategy
+    from tts.verify.pool import CheckerPool
+
+    strategy, stop, records = build_strategy(settings), Stop(), dict[str, dict[str, Any]]()
+    shape = getattr(strategy, "sampling", lambda asked: asked)
+    planned = Plan(settings, benchmark, benchmark.examples, strategy, shape(settings.sampling()), 1, Path())
+    log = platformdirs.user_log_path("tts-reasoning") / "engine.log"
+    async with engine_for(settings, log) as engine, CheckerPool() as checker:
+        with Journal(None) as journal, interruptible(stop):
+            setup = Setup(
+                engine, journal, checker, planned.sampling, settings.budget, settings.seed,
+                settings.prompt or benchmark.prompt, benchmark.extract,
+            )  # fmt: skip
+            board = console.Board("run", len(benchmark.examples), 0, lambda: engine.counters()["generated_tokens"])
+            async with board.shown():
+                await evaluate(
+                    benchmark.examples, strategy, setup,
+                    concurrency=planned.concurrency(engine),
+                    write=lambda record: records.__setitem__(record["problem_id"], record),
+                    watch=board, stop=stop,
+                )  # fmt: skip
+    ordered = [records[e.problem.id] for e in benchmark.examples if e.problem.id in records]
+    if as_json:
+        console.say_json([_plain(r) for r in ordered] if many else _plain(ordered[0]) if ordered else None)
+    else:
+        for record in ordered:
+            _print(record, alone=not many)
+    if len(ordered) < len(benchmark.examples):
+        return 130
+    return 1 if any(r["status"] == "error" for r in ordered) else 0
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without what only a run directory needs, the answer in front."""
+    rest = {k: v for k, v in record.items() if k not in ("run_id", "attempt", "grade")}
+    return {"answer": record["solution"]["answer"], **rest}
+
+
+def _print(record: dict[str, Any], *, alone: bool) -> None:
+    answer, candidates, usage = (
+        record["solution"]["answer"],
+        record["solution"]["candidates"],
+        record["usage"],
+    )
+    if record["status"] == "error":
+        console.warn(f"{record['problem_id']}: {record['error']}")
+    elif answer is None:
+        cut = sum(c["finish"] == "length" for c in candidates)
+        console.warn(
+            f"{record['problem_id']}: no answer in {len(candidates)} samples ({cut} truncated); --json has the texts"
+        )
+    console.say(answer or "") if alone else console.say(f"{record['problem_id']}\t{answer or ''}")
+    if alone and len(candidates) > 1:
+        votes = Counter(c["answer"] if c["answer"] is not None else "no answer" for c in candidates)
+        console.note("votes: " + ", ".join(f"{value} ×{count}" for value, count in votes.most_common(6)))
+    if alone:
+        console.note(
+            f"{len(candidates)} samples, {usage['generated_tokens']} tokens, {usage['seconds']:.1f} s"
+            + (" (over budget)" if record["status"] == "over_budget" else "")
+        )

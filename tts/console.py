@@ -1,0 +1,213 @@
+"""The only file that draws: progress and errors on stderr, answers and tables on stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tts.errors import TTSError
+from tts.stats import wilson
+
+HEARTBEAT = 30.0
+"""Seconds between progress lines where there is no terminal."""
+
+
+def _stderr() -> Console:
+    """A console on a copy of stderr, which stays ours while an engine's start is sent to its log."""
+    return Console(file=os.fdopen(os.dup(2), "w", buffering=1), highlight=False, soft_wrap=True)
+
+
+err = _stderr()
+
+
+def out() -> Console:
+    """Stdout as it is now; as wide as needed when it is not a terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    return console
+
+
+def report(error: TTSError) -> None:
+    """An error in one line, and its hint in another."""
+    err.print(f"[bold red]error:[/] {escape(error.message)}")
+    if error.hint:
+        err.print(f"[cyan]hint:[/] {escape(error.hint)}")
+
+
+def note(text: str) -> None:
+    """Something the user should know, in one line."""
+    err.print(f"[dim]{escape(text)}[/]")
+
+
+def warn(text: str) -> None:
+    """Something that did not go as asked."""
+    err.print(f"[yellow]{escape(text)}[/]")
+
+
+def say(text: str) -> None:
+    """A line of output proper."""
+    sys.stdout.write(text + "\n")
+
+
+def say_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    say(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on stdout."""
+    drawn = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        drawn.add_column(name, overflow="fold")
+    for row in rows:
+        drawn.add_row(*("" if value is None else escape(str(value)) for value in row))
+    out().print(drawn)
+
+
+@contextlib.contextmanager
+def waiting(text: str) -> Any:
+    """A spinner on a terminal, a line elsewhere, while something blocking goes on."""
+    if err.is_terminal:
+        with err.status(escape(text)):
+            yield
+    else:
+        note(text)
+        yield
+
+
+class Board:
+    """Progress of one benchmark: problems done, accuracy so far with its interval, tokens per second, time left."""
+
+    def __init__(self, name: str, total: int, done: int, generated: Callable[[], int]) -> None:
+        self._name, self._total, self._done = name, total, done
+        self._resumed = done
+        self._generated = generated
+        self._scored = self._correct = self._errors = self._running = 0
+        self._began = time.monotonic()
+        self._first_tokens = generated()
+        self._window: list[tuple[float, int]] = [(self._began, self._first_tokens)]
+
+    def began(self, problem_id: str) -> None:
+        self._running += 1
+
+    def ended(self, record: Mapping[str, Any]) -> None:
+        self._running -= 1
+        self._done += 1
+        self._errors += record["status"] == "error"
+        if (correct := record["grade"]["correct"]) is not None:
+            self._scored += 1
+            self._correct += correct
+
+    def accuracy(self) -> str:
+        """Of the problems ended in this life, with Wilson's 95 % interval."""
+        if not self._scored:
+            return "accuracy –"
+        low, high = wilson(self._correct, self._scored)
+        return f"accuracy {100 * self._correct / self._scored:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+    def rate(self) -> str:
+        """Tokens per second over about the last ten seconds."""
+        now, tokens = time.monotonic(), self._generated()
+        self._window.append((now, tokens))
+        while len(self._window) > 2 and now - self._window[0][0] > 10:
+            self._window.pop(0)
+        then, before = self._window[0]
+        return f"{(tokens - before) / max(now - then, 1e-6):,.0f} tok/s"
+
+    def eta(self) -> str:
+        """Time left, at the rate of this life so far."""
+        fresh = self._done - self._resumed
+        if not fresh:
+            return "–:––"
+        left = (time.monotonic() - self._began) / fresh * (self._total - self._done)
+        return f"{int(left) // 3600}:{int(left) // 60 % 60:02}:{int(left) % 60:02}"
+
+    def line(self) -> str:
+        """All of it in one line."""
+        errors = f", {self._errors} errors" if self._errors else ""
+        return (
+            f"{self._name}: {self._done}/{self._total} ({self._running} in flight{errors}), "
+            f"{self.accuracy()}, {self.rate()}, left {self.eta()}"
+        )
+
+    @contextlib.asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Keep it on the screen: a live bar on a terminal, a line every half minute elsewhere."""
+        ticker = asyncio.ensure_future(self._live() if err.is_terminal else self._beat())
+        try:
+            yield
+        finally:
+            ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticker
+            note(self.line())
+
+    async def _live(self) -> None:
+        columns = (
+            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+            TextColumn("{task.fields[accuracy]}"), TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(), TextColumn("left {task.fields[eta]}"),
+        )  # fmt: skip
+        with Progress(*columns, console=err, transient=True) as progress:
+            task = progress.add_task(self._name, total=self._total, completed=self._done, **self._fields())
+            while True:
+                self._update(progress, task)
+                await asyncio.sleep(0.5)
+
+    def _update(self, progress: Progress, task: TaskID) -> None:
+        progress.update(task, completed=self._done, **self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        return {"accuracy": self.accuracy(), "rate": self.rate(), "eta": self.eta()}
+
+    async def _beat(self) -> None:
+        await asyncio.sleep(HEARTBEAT / 3)
+        while True:
+            note(self.line())
+            await asyncio.sleep(HEARTBEAT)
+
+
+def results(content: Mapping[str, Any], where: str) -> None:
+    """A run's metrics, what it cost, and how many problems they rest on."""
+    counts, usage = content["counts"], content["usage"]
+    rows = [(name, f"{100 * m['value']:.1f} %", _interval(m), _method(m)) for name, m in content["metrics"].items()]
+    if rows:
+        table(None, ("metric", "value", "95 % interval", "by"), rows)
+    parts = [f"{counts['scored']} of {counts['records']} scored"]
+    for name, words in (
+        ("errors", "failed"), ("unscored", "unscored (target not understood)"), ("no_answer", "without an answer"),
+        ("over_budget", "over budget"), ("checker_timeouts", "checker timeouts"),
+    ):  # fmt: skip
+        if counts[name]:
+            parts.append(f"{counts[name]} {words}")
+    if counts["truncated"]:
+        parts.append(f"{counts['truncated']} of {counts['candidates']} samples truncated")
+    say(", ".join(parts))
+    cached = "" if usage["cached_tokens"] is None else f" ({usage['cached_tokens']:,} cached)"
+    wasted = f" ({usage['wasted_tokens']:,} wasted)" if usage["wasted_tokens"] else ""
+    flops = "" if usage["flops"] is None else f", {usage['flops']:.3g} FLOPs"
+    say(
+        f"{usage['prompt_tokens']:,} prompt tokens{cached}, {usage['generated_tokens']:,} generated{wasted}{flops}, "
+        f"{usage['seconds']:,.1f} s"
+    )
+    note(f"run directory: {where}")
+
+
+def _interval(metric: Mapping[str, Any]) -> str:
+    return "" if metric["ci"] is None else f"[{100 * metric['ci'][0]:.1f}, {100 * metric['ci'][1]:.1f}]"
+
+
+def _method(metric: Mapping[str, Any]) -> str:
+    return {"wilson": "Wilson", "normal": "normal, s.e. over questions"}.get(metric["ci_method"], "")

@@ -1,0 +1,207 @@
+"""A deterministic engine without a model: replies from a file, a function or a built-in rule.
+
+Part of the product: `--engine scripted` rehearses a batch, a prompt or a plot in seconds, and the tests run
+on it. Latencies, failures and death come on demand, so that everything around a model can be shown to work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import importlib.util
+import json
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tts.errors import EngineDead, EngineUnavailable, RequestError
+from tts.types import Completion, Finish, Message, Prompt, Sampling
+
+_TOKEN = re.compile(r"\s*\S+|\s+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the engine says, and how.
+
+    `error`: "request" fails this call, "dead" kills the engine. `latency` is seconds for the whole reply.
+    `logprob` is the mean log-probability per token it claims.
+    """
+
+    text: str = ""
+    latency: float = 0.0
+    error: str | None = None
+    logprob: float = -0.5
+
+
+Script = Callable[[str, int], Reply]
+"""(prompt text, seed) → reply."""
+
+
+class ScriptedEngine:
+    """Replies by a script; a token is a word with the blanks before it."""
+
+    kind = "scripted"
+    flops_per_token: float | None = 2e6
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        model: str = "scripted",
+        max_sequences: int = 64,
+        max_model_len: int = 32768,
+    ) -> None:
+        self.notes: list[str] = []
+        self.model = model
+        self.max_sequences = max_sequences
+        self.max_model_len = max_model_len
+        self._script = script or arithmetic
+        self._slots = asyncio.Semaphore(max_sequences)
+        self._running: dict[str, asyncio.Event] = {}
+        self._words: dict[int, str] = {}
+        self._totals = {"prompt_tokens": 0, "cached_tokens": 0, "generated_tokens": 0}
+        self._dead: str | None = None
+
+    def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
+        text = "".join(f"{m.role}: {m.content}\n" for m in messages) + f"assistant: {prefill}"
+        return Prompt(text, self.encode(text), tuple(messages))
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        words = _TOKEN.findall(text)
+        ids = tuple(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=4).digest()) & 0x7FFFFFFF for w in words)
+        return ids
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
+    ) -> Completion:
+        loop = asyncio.get_running_loop()
+        submitted = loop.time()
+        aborted = self._running[request_id] = asyncio.Event()
+        try:
+            async with self._slots:
+                started = loop.time()
+                return await self._reply(prompt, sampling, seed, aborted, started - submitted)
+        finally:
+            del self._running[request_id]
+
+    async def _reply(
+        self, prompt: Prompt, sampling: Sampling, seed: int, aborted: asyncio.Event, queued: float
+    ) -> Completion:
+        self._check_alive()
+        reply = self._script(prompt.text, seed)
+        started = asyncio.get_running_loop().time()
+        if reply.latency and not aborted.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(aborted.wait(), reply.latency)
+        elapsed = asyncio.get_running_loop().time() - started
+        if reply.error == "dead":
+            self._dead = "the script said so"
+        self._check_alive()
+        if reply.error:
+            raise RequestError(f"the script failed this request ({reply.error})")
+        words = _TOKEN.findall(reply.text)
+        finish: Finish = "stop"
+        if aborted.is_set():
+            finish, words = (
+                "abort",
+                words[: int(len(words) * min(1.0, elapsed / reply.latency))] if reply.latency else [],
+            )
+        elif sampling.max_tokens is not None and len(words) >= sampling.max_tokens:
+            finish, words = (
+                ("stop" if len(words) == sampling.max_tokens else "length"),
+                words[: sampling.max_tokens],
+            )
+        text, ids = "".join(words), self.encode("".join(words))
+        self._totals["prompt_tokens"] += len(prompt.token_ids)
+        self._totals["generated_tokens"] += len(ids)
+        return Completion(
+            text, finish, ids, len(prompt.token_ids), 0, len(ids),
+            logprob_sum=reply.logprob * len(ids), self_certainty=1.0 + reply.logprob,
+            seed=seed, queue_seconds=queued, seconds=elapsed,
+        )  # fmt: skip
+
+    def _check_alive(self) -> None:
+        if self._dead:
+            raise EngineDead(f"the scripted engine died: {self._dead}")
+
+    async def abort(self, request_id: str) -> None:
+        if event := self._running.get(request_id):
+            event.set()
+
+    def counters(self) -> Mapping[str, int]:
+        return dict(self._totals)
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"engine": self.kind, "replay": "exact"}
+
+    async def close(self) -> None:
+        self._dead = self._dead or "it was closed"
+
+
+def arithmetic(prompt: str, seed: int) -> Reply:
+    """The built-in script: combines the question's numbers, more often rightly than not, as a weak model might."""
+    numbers = [int(n) for n in re.findall(r"(?<![\w.])\d{1,9}(?![\w.]*\d)", prompt.rsplit("Reason step by step", 1)[0])]
+    if not numbers:
+        numbers = [len(prompt) % 10]
+    a, b = numbers[0], numbers[-1]
+    guesses = (a + b, a + b, a + b, abs(a - b), a * b, sum(numbers))
+    value = random.Random(f"{prompt}\0{seed}").choice(guesses)
+    return Reply(
+        f"The numbers given are {', '.join(map(str, numbers))}.\n\nTogether they make {value}.\n\nThe answer is \\boxed{{{value}}}."
+    )
+
+
+def load_script(where: str) -> Script:
+    """A script from `FILE.jsonl` or `FILE.py:FUNCTION`.
+
+    A JSONL line is {"match": regular expression (absent: any), "reply": text or list of texts, "latency",
+    "error", "logprob"}; the first line that matches the prompt answers; the seed picks among several texts.
+    A function takes (prompt text, seed) and returns a text or a `Reply`.
+
+    Raises:
+        EngineUnavailable: it cannot be read, or says nothing.
+    """
+    path, colon, function = where.partition(":")
+    try:
+        return _from_function(Path(path), function) if colon else _from_lines(Path(path))
+    except (OSError, ValueError, KeyError, TypeError, re.error, AttributeError, SyntaxError) as error:
+        raise EngineUnavailable(
+            f"cannot read script {where!r}: {error}",
+            'FILE.jsonl with lines {"reply": …}, or FILE.py:FUNCTION',
+        ) from error
+
+
+def _from_function(path: Path, function: str) -> Script:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise OSError(f"no such Python file: {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    call = getattr(module, function)
+
+    def script(prompt: str, seed: int) -> Reply:
+        reply = call(prompt, seed)
+        return reply if isinstance(reply, Reply) else Reply(str(reply))
+
+    return script
+
+
+def _from_lines(path: Path) -> Script:
+    rules: list[tuple[re.Pattern[str], list[str], dict[str, Any]]] = []
+    for line in filter(str.strip, path.read_text(encoding="utf-8").splitlines()):
+        rule = json.loads(line)
+        match, reply = rule.pop("match", ""), rule.pop("reply", "")
+        rules.append((re.compile(match), reply if isinstance(reply, list) else [reply], rule))
+        Reply("", **rule)  # an unknown key is an error now, not in mid-run
+
+    def script(prompt: str, seed: int) -> Reply:
+        for pattern, texts, how in rules:
+            if pattern.search(prompt):
+                return Reply(texts[random.Random(seed).randrange(len(texts))], **how)
+        return Reply("The script has no line for this prompt.")
+
+    return script

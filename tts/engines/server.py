@@ -1,0 +1,341 @@
+"""Any OpenAI-compatible server, or several: `vllm serve`, or a router before many of them.
+
+Token-id prompts where a tokenizer is known and the server is vLLM; messages otherwise. A request goes to the
+server with the fewest outstanding, and after a failure to whichever has the fewest then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import openai
+import tenacity
+
+from tts.catalog import nearest
+from tts.engines.confidence import self_certainty
+from tts.engines.templates import PLAIN_NOTE, ChatTemplate
+from tts.errors import EngineDead, EngineUnavailable, InputError, RequestError
+from tts.flops import flops_per_token
+from tts.types import Completion, Finish, Message, Prompt, Sampling
+
+PASSING = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError)
+"""What another attempt may mend; a timeout is a connection error."""
+
+
+@dataclass
+class _Server:
+    client: openai.AsyncOpenAI
+    url: str
+    outstanding: int = 0
+
+
+@dataclass
+class _Partial:
+    """What has arrived of a reply."""
+
+    text: str = ""
+    token_ids: tuple[int, ...] = ()
+    finish: str | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int | None = None
+    generated_tokens: int = 0
+    logprob_sum: float | None = None
+    top_logprobs: list[list[float]] = field(default_factory=list)
+
+
+class ServerEngine:
+    """An engine behind HTTP.
+
+    Options (`-M`): `tokenizer` (path or hub id; by default what the server says it serves), `timeout` seconds
+    an attempt, `attempts`, `max_sequences` a server, `max_model_len`, `stream` (on by default only when a call
+    may be aborted: a reply that streams keeps its text and tokens when it is cut).
+    """
+
+    kind = "server"
+
+    def __init__(
+        self,
+        servers: Sequence[_Server],
+        model: str,
+        card: Mapping[str, Any],
+        options: Mapping[str, Any],
+        template: Mapping[str, Any],
+    ) -> None:
+        self.notes: list[str] = []
+        self.model = model
+        self._servers = list(servers)
+        self._is_vllm = card.get("owned_by") == "vllm"
+        self._attempts = int(options.get("attempts", 6))
+        self._stream = bool(options.get("stream", False))
+        self._running: dict[str, asyncio.Event] = {}
+        self._totals = {"prompt_tokens": 0, "generated_tokens": 0}
+        self.max_sequences = int(options.get("max_sequences", 128)) * len(self._servers)
+        self.max_model_len = int(options.get("max_model_len") or card.get("max_model_len") or 32768)
+        source = options.get("tokenizer") or (card.get("root") or model if self._is_vllm else None)
+        self._template, hf_config = _tokenizer(source, template, required="tokenizer" in options)
+        self.flops_per_token = flops_per_token(hf_config)
+        self._vocabulary: int | None = hf_config.get("vocab_size")
+        if self._template is None:
+            self.notes.append(
+                "no tokenizer for the server's model is at hand: prompts go as messages, not as token ids"
+            )
+        elif self._template.plain:
+            self.notes.append(PLAIN_NOTE)
+
+    @classmethod
+    async def connect(
+        cls, urls: Sequence[str], model: str | None, options: Mapping[str, Any], template: Mapping[str, Any]
+    ) -> ServerEngine:
+        """Find out what the servers serve.
+
+        Raises:
+            EngineUnavailable: a server does not answer, or does not serve `model`.
+            InputError: an unknown option.
+        """
+        known = ("tokenizer", "timeout", "attempts", "max_sequences", "max_model_len", "stream")
+        for name in options:
+            if name not in known:
+                raise InputError(f"the server engine has no option {name!r}", nearest(name, known))
+        key = os.environ.get("OPENAI_API_KEY", "none")
+        servers = []
+        for url in urls:
+            client = openai.AsyncOpenAI(
+                base_url=url, api_key=key, max_retries=0, timeout=float(options.get("timeout", 600.0))
+            )
+            servers.append(_Server(client, url))
+        cards = [await _served(server, model) for server in servers]
+        return cls(servers, model or str(cards[0]["id"]), cards[0], options, template)
+
+    def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
+        if self._template is not None:
+            return self._template.render(messages, prefill)
+        if prefill:
+            raise InputError("beginning the assistant's turn needs the tokenizer", "-M tokenizer=PATH_OR_HF_ID")
+        return Prompt("\n\n".join(m.content for m in messages), (), tuple(messages))
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
+    ) -> Completion:
+        aborted = self._running[request_id] = asyncio.Event()
+        partial = _Partial()
+        began = time.monotonic()
+        reply = asyncio.ensure_future(self._with_retries(prompt, sampling, seed, partial))
+        stop = asyncio.ensure_future(aborted.wait())
+        try:
+            await asyncio.wait((reply, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done():
+                reply.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await reply
+                partial.finish = "abort"
+            else:
+                reply.result()
+        finally:
+            reply.cancel()
+            stop.cancel()
+            del self._running[request_id]
+        self._totals["prompt_tokens"] += partial.prompt_tokens
+        self._totals["generated_tokens"] += partial.generated_tokens
+        return Completion(
+            text=partial.text,
+            finish=_finish(partial.finish),
+            token_ids=partial.token_ids,
+            prompt_tokens=partial.prompt_tokens,
+            cached_tokens=partial.cached_tokens if partial.prompt_tokens else 0,
+            generated_tokens=partial.generated_tokens,
+            logprob_sum=partial.logprob_sum,
+            self_certainty=self._self_certainty(partial.top_logprobs, sampling.top_logprobs),
+            seed=seed,
+            seconds=time.monotonic() - began,
+        )
+
+    async def _with_retries(self, prompt: Prompt, sampling: Sampling, seed: int, partial: _Partial) -> None:
+        attempts = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(PASSING),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
+            stop=tenacity.stop_after_attempt(self._attempts),
+            reraise=True,
+        )
+        try:
+            async for attempt in attempts:
+                with attempt:
+                    await self._attempt(prompt, sampling, seed, partial)
+        except openai.APIConnectionError as error:
+            where = ", ".join(s.url for s in self._servers)
+            raise EngineDead(f"lost the server at {where} ({self._attempts} attempts): {error}") from error
+        except openai.APIStatusError as error:
+            raise RequestError(f"the server refused the request ({error.status_code}): {_said(error)}") from error
+        except openai.OpenAIError as error:
+            raise RequestError(f"the server's reply cannot be used: {error}") from error
+
+    async def _attempt(self, prompt: Prompt, sampling: Sampling, seed: int, partial: _Partial) -> None:
+        partial.__init__()  # type: ignore[misc]  # a failed attempt leaves nothing behind
+        server = min(self._servers, key=lambda s: s.outstanding)
+        server.outstanding += 1
+        try:
+            body = self._body(sampling, seed)
+            if prompt.token_ids:
+                call = server.client.completions.create(
+                    prompt=list(prompt.token_ids), logprobs=sampling.top_logprobs, **body
+                )
+            else:
+                turns: Any = [{"role": m.role, "content": m.content} for m in prompt.messages]
+                call = server.client.chat.completions.create(
+                    messages=turns, logprobs=True, top_logprobs=sampling.top_logprobs or None, **body
+                )
+            answer = await call
+            if self._stream:
+                await _gather(answer, partial)
+            else:
+                _take(answer, partial)
+        finally:
+            server.outstanding -= 1
+
+    def _body(self, sampling: Sampling, seed: int) -> dict[str, Any]:
+        extra: dict[str, Any] = {}
+        if self._is_vllm:
+            extra = {"return_token_ids": True, "ignore_eos": sampling.ignore_eos}
+            extra |= {k: v for k in ("top_k", "min_p") if (v := getattr(sampling, k)) is not None}
+        elif sampling.top_k is not None or sampling.min_p is not None:
+            raise RequestError("this server is not vLLM: it has no top_k or min_p")
+        body: dict[str, Any] = {
+            "model": self.model,
+            "seed": seed,
+            "max_tokens": sampling.max_tokens,
+            "stop": list(sampling.stop) or None,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "extra_body": extra,
+        }
+        if self._stream:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+            if self._is_vllm:
+                body["stream_options"]["continuous_usage_stats"] = True
+        return {name: value for name, value in body.items() if value is not None}
+
+    def _self_certainty(self, rows: Sequence[Sequence[float]], top: int) -> float | None:
+        complete = [sorted(row, reverse=True)[:top] for row in rows if len(row) >= top]
+        return self_certainty(complete, self._vocabulary) if top > 0 and self._vocabulary else None
+
+    async def abort(self, request_id: str) -> None:
+        if event := self._running.get(request_id):
+            event.set()
+
+    def counters(self) -> Mapping[str, int]:
+        return dict(self._totals)
+
+    def describe(self) -> Mapping[str, Any]:
+        return {
+            "engine": self.kind,
+            "base_urls": [s.url for s in self._servers],
+            "vllm": self._is_vllm,
+            "max_model_len": self.max_model_len,
+            "flops_per_token": self.flops_per_token,
+            "replay": "finished calls exactly; the rest is drawn with the same seeds, and may depend on the batch",
+        }
+
+    async def close(self) -> None:
+        for server in self._servers:
+            await server.client.close()
+
+
+async def _served(server: _Server, model: str | None) -> dict[str, Any]:
+    try:
+        cards = [card.model_dump() for card in (await server.client.with_options(timeout=15).models.list()).data]
+    except openai.APIConnectionError as error:
+        raise EngineUnavailable(
+            f"no server answers at {server.url}", "is `vllm serve` up? the URL ends in /v1"
+        ) from error
+    except openai.OpenAIError as error:
+        raise EngineUnavailable(f"the server at {server.url} does not list its models: {error}") from error
+    for card in cards:
+        if model is None or card["id"] == model:
+            return dict(card)
+    raise EngineUnavailable(
+        f"the server at {server.url} does not serve {model!r}", nearest(model or "", [c["id"] for c in cards])
+    )
+
+
+def _tokenizer(
+    source: str | None, template: Mapping[str, Any], *, required: bool
+) -> tuple[ChatTemplate | None, dict[str, Any]]:
+    """The served model's tokenizer and configuration, where they can be had from disk or the hub."""
+    if source is None:
+        return None, {}
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        if required:
+            raise EngineUnavailable(f"no tokenizer at {source!r}: {str(error).splitlines()[0]}") from error
+        return None, {}
+    config: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        config = AutoConfig.from_pretrained(source).to_dict()
+    return ChatTemplate(tokenizer, template), config
+
+
+def _take(answer: Any, partial: _Partial) -> None:
+    """Read a whole reply."""
+    choice = answer.choices[0]
+    partial.text = (choice.message.content or "") if hasattr(choice, "message") else choice.text
+    partial.token_ids = tuple(getattr(choice, "token_ids", None) or ())
+    partial.finish = choice.finish_reason
+    _add_logprobs(choice.logprobs, partial)
+    _count(answer.usage, partial)
+
+
+async def _gather(chunks: AsyncIterator[Any], partial: _Partial) -> None:
+    """Read a reply as it streams, so that what has come is known when it is cut."""
+    async for chunk in chunks:
+        if chunk.usage is not None:
+            _count(chunk.usage, partial)
+        for choice in chunk.choices:
+            partial.text += (choice.delta.content or "") if hasattr(choice, "delta") else choice.text
+            partial.token_ids += tuple(getattr(choice, "token_ids", None) or ())
+            partial.finish = choice.finish_reason or partial.finish
+            _add_logprobs(choice.logprobs, partial)
+
+
+def _count(usage: Any, partial: _Partial) -> None:
+    if usage is None:
+        raise openai.OpenAIError("no usage in the reply: tokens cannot be counted")
+    partial.prompt_tokens, partial.generated_tokens = usage.prompt_tokens, usage.completion_tokens or 0
+    details = getattr(usage, "prompt_tokens_details", None)
+    partial.cached_tokens = details.cached_tokens if details is not None else None
+
+
+def _add_logprobs(logprobs: Any, partial: _Partial) -> None:
+    """Both shapes of log-probabilities: a completion's parallel lists, and a chat's list of tokens."""
+    if logprobs is None:
+        return
+    if (content := getattr(logprobs, "content", None)) is not None:
+        chosen = [token.logprob for token in content]
+        tops = [[t.logprob for t in token.top_logprobs or ()] for token in content]
+    else:
+        chosen = [value for value in logprobs.token_logprobs or () if value is not None]
+        tops = [list(top.values()) for top in logprobs.top_logprobs or () if top]
+    partial.logprob_sum = (partial.logprob_sum or 0.0) + sum(chosen)
+    partial.top_logprobs += tops
+
+
+def _finish(reason: str | None) -> Finish:
+    match reason:
+        case "stop" | "length" | "abort":
+            return reason
+        case _:
+            raise RequestError(f"the server ended the request with {reason!r}")
+
+
+def _said(error: openai.APIStatusError) -> str:
+    body = error.body
+    message = body.get("message") if isinstance(body, dict) else None
+    return " ".join(str(message or error.message).split())[:300]

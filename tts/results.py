@@ -1,0 +1,85 @@
+"""results.json and results.csv: what a run's records add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tts.evaluate import Ledger, usage_columns
+from tts.metrics import pools, summarise
+from tts.stats import Estimate
+from tts.store import read_json, read_records
+
+COLUMNS = (
+    *("run_id", "date", "benchmark", "dataset", "revision", "model", "strategy", "n", "verifier", "budget"),
+    *("problems", "metric", "value", "stderr", "ci_low", "ci_high", "ci_method"),
+    *("truncated", "no_answer", "errors"),
+    *("prompt_tokens", "cached_tokens", "generated_tokens", "wasted_tokens", "verifier_tokens"),
+    *("tokens_per_problem", "flops", "seconds", "seed", "tts_version", "vllm_version"),
+)
+"""The columns of results.csv, one row a metric."""
+
+
+def summary(run: Path) -> dict[str, Any]:
+    """The content of results.json, from the records.
+
+    `seconds` of the usage is the run's wall time over its lives, not the sum over problems that overlapped.
+    """
+    ledger = Ledger()
+
+    def counted() -> Any:
+        for record in read_records(run):
+            ledger.add(record)
+            yield record
+
+    metrics = summarise(pools(counted()))
+    usage = usage_columns(ledger.usage)
+    manifest = read_json(run / "manifest.json")
+    usage["problem_seconds"] = usage["seconds"]
+    usage["seconds"] = round(sum(life["seconds"] for life in manifest.get("lives", [])), 3)
+    problems = len(ledger.problems)
+    return {
+        "run_id": manifest["run_id"],
+        "metrics": {name: _metric(e) for name, e in metrics.items()},
+        "usage": {
+            **usage,
+            "tokens_per_problem": round(usage["generated_tokens"] / problems, 3) if problems else None,
+        },
+        "counts": {"problems": problems, **ledger.counts},
+    }
+
+
+def _metric(e: Estimate) -> dict[str, Any]:
+    return {"value": e.value, "stderr": e.stderr, "ci": list(e.ci) if e.ci else None, "ci_method": e.method}
+
+
+def result_rows(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of results.csv. A run with nothing scored has one row, without a metric, so its cost is kept."""
+    identity, usage, counts = manifest["identity"], results["usage"], results["counts"]
+    same = {
+        "run_id": manifest["run_id"],
+        "date": manifest["date"],
+        "benchmark": identity["benchmark"],
+        "dataset": manifest["dataset"],
+        "revision": identity["revision"],
+        "model": identity["model"],
+        "strategy": identity["strategy"],
+        "n": manifest["growing"]["n"],
+        "verifier": identity["verifier"],
+        "budget": manifest["budget"],
+        "problems": counts["problems"],
+        "truncated": counts["truncated"],
+        "no_answer": counts["no_answer"],
+        "errors": counts["errors"],
+        "seed": identity["seed"],
+        "tts_version": manifest["tts_version"],
+        "vllm_version": manifest["vllm_version"],
+        **{name: usage[name] for name in COLUMNS if name in usage},
+    }
+    rows = []
+    for name, metric in results["metrics"].items():
+        low, high = metric["ci"] or (None, None)
+        estimate = {"metric": name, "value": metric["value"], "stderr": metric["stderr"]}
+        rows.append({**same, **estimate, "ci_low": low, "ci_high": high, "ci_method": metric["ci_method"]})
+    return [{column: row.get(column) for column in COLUMNS} for row in rows or [same]]

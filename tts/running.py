@@ -1,0 +1,236 @@
+"""One benchmark from configuration to results: the run directory around `evaluate`."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import platform
+import secrets
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import tts
+from tts import catalog
+from tts.benchmarks import Benchmark, select
+from tts.errors import InputError, RunStopped
+from tts.evaluate import Stop, Watch, evaluate
+from tts.journal import Journal
+from tts.results import summary
+from tts.session import Setup
+from tts.settings import Settings, as_config, build_strategy, strategy_record
+from tts.store import RunDirectory
+from tts.types import Engine, Example, Sampling, Strategy
+from tts.verify.pool import CheckerPool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about a run that is known before an engine exists."""
+
+    settings: Settings
+    benchmark: Benchmark
+    examples: tuple[Example, ...]
+    strategy: Strategy
+    sampling: Sampling
+    repeats: int
+    output: Path
+
+    @property
+    def n(self) -> int:
+        """Samples a problem, for strategies that have such a number; else 1."""
+        return int(getattr(self.strategy, "n", 1))
+
+    @property
+    def requests(self) -> int:
+        """Engine calls that the run makes if nothing stops early."""
+        return len(self.examples) * self.repeats * self.n
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to be resumed. Where it is written and how far it went is not part."""
+        s, b = self.settings, self.benchmark
+        options = {name: value for name, value in strategy_record(self.strategy).items() if name != "n"}
+        return {
+            "benchmark": b.name,
+            "revision": b.revision,
+            "columns": {**asdict(s.columns), "id": s.id_field},
+            "card": b.card_sha256,
+            "model": s.model or s.engine,
+            "strategy": s.strategy,
+            "options": options,
+            "verifier": None,
+            "sampling": asdict(self.sampling),
+            "budget": asdict(s.budget),
+            "prompt": self.prompt,
+            "prompt_sha256": catalog.find("prompts", self.prompt).sha256,
+            "template": dict(s.template_arg),
+            "extract": list(b.extract),
+            "checker": b.checker,
+            "seed": s.seed,
+        }
+
+    @property
+    def prompt(self) -> str:
+        return self.settings.prompt or self.benchmark.prompt
+
+    def growing(self) -> dict[str, Any]:
+        """What a resumed run may raise."""
+        return {"n": self.n, "repeats": self.repeats, "limit": self.settings.limit}
+
+    def concurrency(self, engine: Engine) -> int:
+        """Problems in flight: twice what fills the engine, so that its batch never runs short of waiting requests.
+
+        With a limit in seconds just what fills it, so that no problem spends its time waiting.
+        """
+        if self.settings.concurrency:
+            return self.settings.concurrency
+        fill = engine.max_sequences / self.n
+        return max(1, math.ceil(fill if self.settings.budget.seconds else 2 * fill))
+
+
+def plan(settings: Settings, name: str, benchmark: Benchmark, output: Path, repeats: int) -> Plan:
+    """Check everything about a run that can be checked without an engine.
+
+    Raises:
+        InputError: nothing to grade against, an empty selection, an unknown prompt.
+    """
+    strategy = build_strategy(settings)
+    examples = select(benchmark.examples, settings.limit)
+    if not any(e.target is not None for e in examples):
+        raise InputError(
+            f"{name} has no targets to grade against",
+            "--target-field names their column; `tts run --input` answers questions that have none",
+        )
+    shape = getattr(strategy, "sampling", lambda asked: asked)
+    planned = Plan(settings, benchmark, examples, strategy, shape(settings.sampling(benchmark)), repeats, output)
+    catalog.find("prompts", planned.prompt)
+    return planned
+
+
+def open_run(planned: Plan) -> RunDirectory:
+    """Create or resume the run's directory, and hold it."""
+    run = RunDirectory(planned.output, planned.identity(), planned.growing(), resume=planned.settings.resume)
+    try:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        stamp = now[:19].replace("-", "").replace(":", "")
+        run_id = f"{stamp}-{planned.benchmark.name}-{planned.settings.strategy}-{secrets.token_hex(3)}"
+        run.write_manifest(
+            run_id=run.manifest.get("run_id", run_id),
+            date=run.manifest.get("date", now),
+            tts_version=tts.__version__,
+            identity=planned.identity(),
+            growing=planned.growing(),
+            dataset=planned.benchmark.source,
+            budget=str(planned.settings.budget),
+            config=as_config(planned.settings),
+            git=_git(),
+            host={
+                "python": platform.python_version(),
+                "system": platform.platform(),
+                "cores": os.cpu_count(),
+            },
+            lives=_mended(run),
+        )
+    except BaseException:
+        run.close()
+        raise
+    return run
+
+
+def _mended(run: RunDirectory) -> list[dict[str, Any]]:
+    """Earlier lives; one that was killed gets the time of its last record as its end."""
+    lives: list[dict[str, Any]] = run.manifest.get("lives", [])
+    records = run.path / "records.jsonl"
+    for life in lives:
+        if life["ended"] == "running":
+            last = records.stat().st_mtime if records.exists() else life["began"]
+            life.update(ended="killed", seconds=round(max(0.0, last - life["began"]), 3))
+    return lives
+
+
+async def execute(
+    planned: Plan, run: RunDirectory, engine: Engine, checker: CheckerPool, watch: Watch, stop: Stop
+) -> dict[str, Any]:
+    """Solve what is not solved yet, write records and results; returns the content of results.json.
+
+    Raises:
+        RunStopped: the engine or the disk failed. Records and results so far are written.
+    """
+    settings = planned.settings
+    reuse = [path / "journal.sqlite" if path.is_dir() else path for path in settings.reuse]
+    began = datetime.datetime.now(datetime.UTC).timestamp()
+    life: dict[str, Any] = {"began": began, "seconds": 0.0, "ended": "running"}
+    described = engine.describe()
+    run.write_manifest(
+        engine=described,
+        vllm_version=described.get("vllm_version"),
+        replay=described.get("replay"),
+        lives=[*run.manifest["lives"], life],
+    )
+    before = engine.counters()
+    ended = "failed"
+    try:
+        with Journal(run.path / "journal.sqlite", reuse) as journal:
+            setup = Setup(
+                engine, journal, checker, planned.sampling, settings.budget, settings.seed,
+                planned.prompt, planned.benchmark.extract,
+            )  # fmt: skip
+            await evaluate(
+                planned.examples,
+                planned.strategy,
+                setup,
+                concurrency=planned.concurrency(engine),
+                write=lambda record: (
+                    run.record(record),
+                    run.done.add((record["problem_id"], record["attempt"])),
+                )[0],
+                watch=watch,
+                stop=stop,
+                repeats=planned.repeats,
+                done=frozenset(run.done),
+                run_id=run.manifest["run_id"],
+                errors_log=run.path / "logs" / "errors.log",
+            )
+        ended = "stopped" if stop.stopped else "drained" if stop.draining else "complete"
+    except RunStopped as error:
+        ended = type(error).__name__
+        raise
+    finally:
+        seconds = datetime.datetime.now(datetime.UTC).timestamp() - began
+        counters = {name: value - before.get(name, 0) for name, value in engine.counters().items()}
+        life.update(seconds=round(seconds, 3), ended=ended, engine=counters)
+        results = _conclude(run)
+    return results
+
+
+def _conclude(run: RunDirectory) -> dict[str, Any]:
+    from tts.export import rows, write_table
+
+    run.write_manifest()
+    results = summary(run.path)
+    run.write_results(results)
+    write_table(rows(run.path, "results"), "results", "csv", run.path / "results.csv")
+    return results
+
+
+def unfinished(planned: Plan, run: RunDirectory) -> int:
+    """How many of the run's problems (times repeats) have no record yet."""
+    wanted = {(e.problem.id, attempt) for e in planned.examples for attempt in range(planned.repeats)}
+    return len(wanted - run.done)
+
+
+def _git() -> Mapping[str, Any] | None:
+    """The commit of the directory the run was started in, where it is a checkout."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+        if commit.returncode:
+            return None
+        status = subprocess.run(
+            ["git", "status", "--porcelain"], capture_output=True, text=True, timeout=5, check=False
+        )
+        return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}
+    except (OSError, subprocess.TimeoutExpired):
+        return None

@@ -1,0 +1,87 @@
+"""Choosing one answer from many: pure functions over candidates.
+
+`classes` holds the equivalence class of each candidate's answer, -1 for no answer; an answerless candidate
+votes for nothing and is chosen by nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from tts.types import Candidate
+
+Score = Callable[[Candidate], float | None]
+
+
+def majority(candidates: Sequence[Candidate], classes: Sequence[int]) -> Candidate | None:
+    """The most common answer's best-liked candidate (Wang et al. 2022, arXiv:2203.11171).
+
+    Ties between answers are broken by the mean log-probability of their candidates, then by which came
+    first. None when no candidate has an answer.
+    """
+    return weighted(candidates, classes, [1.0] * len(candidates))
+
+
+def weighted(candidates: Sequence[Candidate], classes: Sequence[int], weights: Sequence[float]) -> Candidate | None:
+    """The answer with the largest sum of weights; ties and absences as in `majority`."""
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for index, group in enumerate(classes):
+        if group >= 0:
+            members[group].append(index)
+    if not members:
+        return None
+    winner = max(
+        members.values(),
+        key=lambda m: (math.fsum(weights[i] for i in m), _mean_likelihood([candidates[i] for i in m]), -m[0]),
+    )
+    return candidates[max(winner, key=lambda i: (_likelihood(candidates[i]), -i))]
+
+
+def highest(candidates: Sequence[Candidate], score: Score) -> Candidate | None:
+    """The candidate with the highest score among those with an answer; unscored ones come last, ties by order."""
+    answered = [c for c in candidates if c.answer is not None]
+    return max(answered, key=lambda c: _or_lowest(score(c)), default=None)
+
+
+def logprob_mean(candidate: Candidate) -> float | None:
+    """Mean log-probability per token, in nats. Perplexity is its monotone transform exp(-x)."""
+    return candidate.completion.logprob_mean
+
+
+def perplexity(candidate: Candidate) -> float | None:
+    """exp of the mean negative log-probability, negated so that the least perplexed is highest."""
+    mean = candidate.completion.logprob_mean
+    return None if mean is None else -math.exp(-mean)
+
+
+def logprob_sum(candidate: Candidate) -> float | None:
+    """Log-likelihood of the whole completion, in nats: favours short ones."""
+    return candidate.completion.logprob_sum
+
+
+def self_certainty(candidate: Candidate) -> float | None:
+    """Mean divergence of the next-token distribution from uniform (Kang et al. 2025, arXiv:2502.18581)."""
+    return candidate.completion.self_certainty
+
+
+SCORERS: Mapping[str, Score] = {
+    "logprob-mean": logprob_mean,
+    "perplexity": perplexity,
+    "logprob-sum": logprob_sum,
+    "self-certainty": self_certainty,
+}
+"""Scores that need no verifier: computed from the policy's own log-probabilities."""
+
+
+def _or_lowest(value: float | None) -> float:
+    return -math.inf if value is None or math.isnan(value) else value
+
+
+def _likelihood(candidate: Candidate) -> float:
+    return _or_lowest(candidate.completion.logprob_mean)
+
+
+def _mean_likelihood(candidates: Sequence[Candidate]) -> float:
+    return math.fsum(map(_likelihood, candidates)) / len(candidates)

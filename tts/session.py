@@ -1,0 +1,279 @@
+"""One problem's metered view of an engine: it renders, seeds, journals, counts, and stops at the budget."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from tts import catalog
+from tts.errors import RequestError
+from tts.journal import Journal, call_key, prompt_digest
+from tts.types import Budget, Candidate, Completion, Engine, Message, Problem, Prompt, Sampling, Usage
+from tts.verify.extract import DEFAULT, extract
+from tts.verify.pool import CheckerPool
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all problems of a run share."""
+
+    engine: Engine
+    journal: Journal
+    checker: CheckerPool
+    sampling: Sampling
+    budget: Budget
+    seed: int = 0
+    prompt: str = "cot"
+    extract: tuple[str, ...] = DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    prompt: Prompt
+    asked: Sampling
+    wanted: int
+    """Tokens asked for, as far as the model's context allows."""
+    max_tokens: int
+    """What the budget grants of them."""
+    seed: int
+    key: bytes
+    request_id: str
+
+
+class Session:
+    """Everything a strategy may do for one problem. Strategies count nothing themselves.
+
+    Seeds depend on the run's seed, the problem, the attempt, the prompt and how often this prompt was sampled
+    before: a larger n keeps the samples of a smaller one, and order in time does not matter.
+    """
+
+    def __init__(self, problem: Problem, setup: Setup, attempt: int = 0) -> None:
+        self.problem = problem
+        self.name = f"{problem.id}#{attempt}" if attempt else problem.id
+        self.over_budget = False
+        self._setup = setup
+        self._stopped = False
+        self.usage = setup.journal.lost(self.name)
+        self.usage.flops = self._cost(self.usage.prompt_tokens, self.usage.cached_tokens, self.usage.generated_tokens)
+        self._drawn: Counter[bytes] = Counter()
+        self._reserved_tokens = 0
+        self._reserved_flops = 0.0
+        self._in_flight: set[str] = set()
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._set_alarm()
+
+    # -- prompts and answers ------------------------------------------------------------------------------
+
+    def ask(self, problem: Problem, prefill: str = "") -> Prompt:
+        """The run's prompt for `problem`, through the model's chat template."""
+        return self.render(self._setup.prompt, prefill, **_variables(problem))
+
+    def render(self, template: str, prefill: str = "", **variables: object) -> Prompt:
+        """Any template of `prompts/` as one user turn; `prefill` begins the assistant's."""
+        text = catalog.render(template, **variables)
+        return self._setup.engine.render([Message("user", text)], prefill)
+
+    def read(self, completions: Sequence[Completion]) -> list[Candidate]:
+        """Completions with their answers. From a truncated one only a closed box counts as an answer."""
+        methods = self._setup.extract
+        closed = tuple(m for m in methods if m == "boxed")
+        return [Candidate(c, extract(c.text, methods if c.finish == "stop" else closed)) for c in completions]
+
+    async def classes(self, candidates: Sequence[Candidate]) -> list[int]:
+        """The equivalence class of each answer (1/2 and 0.5 are one), numbered as they come; -1 for none."""
+        return await self._setup.checker.classes([c.answer for c in candidates])
+
+    # -- generation -----------------------------------------------------------------------------------------
+
+    async def sample(self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None) -> list[Completion]:
+        """`n` independent completions in a fixed order; fewer when the budget ends, aborted ones included.
+
+        Raises:
+            RequestError: a request failed; the others have finished and are in the journal.
+            EngineDead: the engine is gone.
+        """
+        calls = self._reserve(prompt, n, sampling)
+        outcomes = await asyncio.gather(*map(self._run, calls), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Completion)]
+
+    def stream(
+        self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None
+    ) -> aclosing[AsyncGenerator[Completion, None]]:
+        """Completions as they finish; leaving the `async with` aborts the rest and charges them as wasted."""
+        return aclosing(self._stream(prompt, n, sampling))
+
+    async def _stream(self, prompt: Prompt, n: int, sampling: Sampling | None) -> AsyncGenerator[Completion, None]:
+        calls = self._reserve(prompt, n, sampling)
+        tasks = {asyncio.ensure_future(self._run(call)): call for call in calls}
+        try:
+            for task in asyncio.as_completed(list(tasks)):
+                if (completion := await task) is not None:
+                    yield completion
+        finally:
+            for task, call in tasks.items():
+                if not task.done():
+                    await self._setup.engine.abort(call.request_id)
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _reserve(self, prompt: Prompt, n: int, sampling: Sampling | None) -> list[_Call]:
+        """Admit at most `n` calls: what is left of the budget is shared among them in equal parts."""
+        engine, budget = self._setup.engine, self._setup.budget
+        asked = sampling or self._setup.sampling
+        length = len(prompt.token_ids)
+        room = engine.max_model_len - length
+        if room < 1:
+            raise RequestError(
+                f"the prompt has {length} tokens, the model takes {engine.max_model_len} with the answer"
+            )
+        wanted = limit = min(asked.max_tokens or room, room)
+        admitted = n
+        if budget.calls is not None:
+            admitted = max(0, min(n, budget.calls - self.usage.calls - len(self._in_flight)))
+        if admitted and budget.tokens is not None:
+            left = budget.tokens - self.usage.generated_tokens - self._reserved_tokens
+            limit = min(limit, left // admitted)
+        if admitted and budget.flops is not None and engine.flops_per_token:
+            left_flops = budget.flops - (self.usage.flops or 0.0) - self._reserved_flops
+            limit = min(limit, int(left_flops / admitted / engine.flops_per_token) - length)
+        if limit < 1 or self._expired():
+            admitted = 0
+        if admitted < n:
+            self.over_budget = True
+        digest = prompt_digest(prompt)
+        calls = [self._call(prompt, digest, asked, wanted, limit) for _ in range(admitted)]
+        self._reserved_tokens += limit * admitted
+        self._reserved_flops += self._flops(length + limit) * admitted
+        return calls
+
+    def _call(self, prompt: Prompt, digest: bytes, asked: Sampling, wanted: int, limit: int) -> _Call:
+        setup, index = self._setup, self._drawn[digest]
+        self._drawn[digest] += 1
+        seed = derive_seed(setup.seed, self.name, digest, index)
+        key = call_key(setup.engine.kind, setup.engine.model, digest, asked, seed)
+        request_id = f"{self.name}/{digest[:4].hex()}/{index}"
+        self._in_flight.add(request_id)
+        return _Call(prompt, asked, wanted, limit, seed, key, request_id)
+
+    async def _run(self, call: _Call) -> Completion | None:
+        """One call, from the journal or the engine; None when the deadline came before it was sent."""
+        try:
+            if entry := self._setup.journal.lookup(call.key):
+                self._advance_clock(entry.elapsed)
+                self._meter(entry.completion)
+                return self._noting_truncation(call, entry.completion)
+            if self._expired():
+                self.over_budget = True
+                return None
+            return await self._generate(call)
+        finally:
+            self._in_flight.discard(call.request_id)
+            self._reserved_tokens -= call.max_tokens
+            self._reserved_flops -= self._flops(len(call.prompt.token_ids) + call.max_tokens)
+
+    async def _generate(self, call: _Call) -> Completion:
+        journal = self._setup.journal
+        journal.begin(call.key, self.name)
+        sampling = replace(call.asked, max_tokens=call.max_tokens)
+        try:
+            completion = await self._setup.engine.generate(call.prompt, sampling, call.seed, call.request_id)
+        except RequestError:
+            await journal.give_up(call.key, self.name, None)
+            self.usage.calls += 1
+            raise
+        if completion.finish == "abort":
+            self._meter(completion)
+            await journal.give_up(call.key, self.name, completion)
+            return completion
+        await journal.finish(call.key, completion, self.elapsed)
+        self._meter(completion)
+        return self._noting_truncation(call, completion)
+
+    def _noting_truncation(self, call: _Call, completion: Completion) -> Completion:
+        """A completion cut where the budget, not the caller, said so makes the problem over budget."""
+        if completion.finish == "length" and call.max_tokens < call.wanted:
+            self.over_budget = True
+        return completion
+
+    # -- the ledger and the clock -----------------------------------------------------------------------------
+
+    def _meter(self, c: Completion) -> None:
+        self.usage.add(
+            Usage(
+                c.prompt_tokens,
+                c.cached_tokens,
+                c.generated_tokens,
+                wasted_tokens=c.generated_tokens if c.finish == "abort" else 0,
+                calls=1,
+                flops=self._cost(c.prompt_tokens, c.cached_tokens, c.generated_tokens),
+                queue_seconds=c.queue_seconds or 0.0,
+            )
+        )
+
+    def _cost(self, prompt: int, cached: int | None, generated: int) -> float | None:
+        """FLOPs of a call; prompt tokens count as computed where the engine does not say they were cached."""
+        rate = self._setup.engine.flops_per_token
+        return None if rate is None else rate * (prompt - (cached or 0) + generated)
+
+    def _flops(self, tokens: int) -> float:
+        return (self._setup.engine.flops_per_token or 0.0) * tokens
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent on this problem, in this life of the run and those before."""
+        return self._loop.time() - self._started
+
+    def _advance_clock(self, elapsed: float) -> None:
+        """A replayed call brings back the time it took: a resumed problem does not get its seconds anew."""
+        if elapsed > self.elapsed:
+            self._started = self._loop.time() - elapsed
+            self._set_alarm()
+
+    def _expired(self) -> bool:
+        seconds = self._setup.budget.seconds
+        return self._stopped or (seconds is not None and self.elapsed >= seconds)
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if (seconds := self._setup.budget.seconds) is not None:
+            self._alarm = self._loop.call_at(self._started + seconds, self._expire)
+
+    def _expire(self) -> None:
+        if self._in_flight:
+            self.over_budget = True
+            self._aborting = asyncio.ensure_future(self._abort())
+
+    async def _abort(self) -> None:
+        for request_id in list(self._in_flight):
+            await self._setup.engine.abort(request_id)
+
+    async def stop(self) -> None:
+        """Abort everything in flight and admit nothing more; the strategy gets what was generated so far."""
+        self._stopped = True
+        await self._abort()
+
+    def close(self) -> Usage:
+        """Stop the clock and hand over the account."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self.usage.seconds = self.elapsed
+        return self.usage
+
+
+def derive_seed(run_seed: int, problem: str, prompt: bytes, index: int) -> int:
+    """A 31-bit seed for the `index`-th sample of a prompt; siblings' seeds have no pattern to overlap."""
+    digest = hashlib.blake2b(f"{run_seed}\0{problem}\0{index}\0".encode() + prompt, digest_size=4).digest()
+    return int.from_bytes(digest) & 0x7FFFFFFF
+
+
+def _variables(problem: Problem) -> dict[str, object]:
+    return {"question": problem.question, "context": problem.context, "choices": problem.choices}

@@ -1,0 +1,214 @@
+"""A run's configuration: defaults, then the configuration file, then the command line; checked before any engine."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from tts import catalog
+from tts.benchmarks import Benchmark, Columns
+from tts.errors import InputError
+from tts.strategies import STRATEGIES
+from tts.types import Budget, Sampling, Strategy
+
+DEFAULT_MAX_TOKENS = 2048
+EngineName = Literal["vllm", "server", "scripted"]
+
+
+class Settings(BaseModel):
+    """Every option of `run` and `eval`, by its long name with underscores."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    benchmarks: tuple[str, ...] = ()
+    model: str | None = None
+    strategy: str = "self-consistency"
+    n: int | None = Field(None, ge=1)
+    option: dict[str, Any] = {}
+    prompt: str | None = None
+    temperature: float | None = Field(None, ge=0)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=-1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(None, ge=1)
+    budget_tokens: int | None = Field(None, ge=1)
+    budget_seconds: float | None = Field(None, gt=0)
+    budget_calls: int | None = Field(None, ge=1)
+    budget_flops: float | None = Field(None, gt=0)
+    seed: int = 0
+    concurrency: int | None = Field(None, ge=1)
+    engine: EngineName = "vllm"
+    base_url: tuple[str, ...] = ()
+    engine_arg: dict[str, Any] = {}
+    template_arg: dict[str, Any] = {}
+    limit: str | None = None
+    repeats: int = Field(1, ge=1)
+    output: Path | None = None
+    resume: bool = False
+    reuse: tuple[Path, ...] = ()
+    question_field: str | None = None
+    target_field: str | None = None
+    context_field: str | None = None
+    id_field: str | None = None
+    csv: str | None = None
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(self.budget_tokens, self.budget_seconds, self.budget_calls, self.budget_flops)
+
+    @property
+    def columns(self) -> Columns:
+        return Columns(self.question_field, self.target_field, self.context_field)
+
+    def sampling(self, benchmark: Benchmark | None = None) -> Sampling:
+        """The sampling asked for; the benchmark's card says how long an answer may be unless the user does."""
+        longest = self.max_tokens or (benchmark.max_tokens if benchmark else None) or DEFAULT_MAX_TOKENS
+        return Sampling(self.temperature, self.top_p, self.top_k, self.min_p, longest)
+
+
+def resolve(given: Mapping[str, Any], config: Path | None) -> Settings:
+    """Merge and validate. `given` holds what the command line said, None for what it did not.
+
+    Raises:
+        InputError: an unknown key, a value out of range, or a combination that cannot work.
+    """
+    file = _read_config(config) if config else {}
+    merged = {**file, **{name: value for name, value in given.items() if value not in (None, ())}}
+    for pairs in ("option", "engine_arg", "template_arg"):
+        merged[pairs] = {**_pairs(file.get(pairs, {}), pairs), **_pairs(given.get(pairs) or (), pairs)}
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        spelled = name.replace("_", "-")
+        if first["type"] == "extra_forbidden":
+            raise InputError(
+                f"{config}: no option is called {spelled!r}", catalog.nearest(name, Settings.model_fields)
+            ) from error
+        option = f"-{spelled}" if len(spelled) == 1 else f"--{spelled}"
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise InputError(f"{option} {first['input']}: {message}") from error
+    _check_combinations(settings)
+    return settings
+
+
+def _check_combinations(settings: Settings) -> None:
+    if settings.engine == "server" and not settings.base_url:
+        raise InputError(
+            "--engine server needs --base-url", "for `vllm serve` on this machine: http://127.0.0.1:8000/v1"
+        )
+    if settings.engine != "server" and settings.base_url:
+        raise InputError("--base-url is for --engine server", "add --engine server")
+    if settings.engine == "vllm" and settings.model is None:
+        raise InputError("no model given", "-m takes a Hugging Face id or a local folder")
+    strategy = build_strategy(settings)
+    if settings.temperature == 0 and getattr(strategy, "n", 1) > 1:
+        raise InputError(
+            f"at temperature 0 all {getattr(strategy, 'n', 1)} samples would be the same",
+            "-n 1, or a temperature above 0",
+        )
+
+
+def build_strategy(settings: Settings) -> Strategy:
+    """The strategy with its options.
+
+    Raises:
+        InputError: an unknown strategy or option, with the nearest name; a value that does not fit.
+    """
+    cls: Any = STRATEGIES.get(settings.strategy)
+    if cls is None:
+        raise InputError(f"no strategy is called {settings.strategy!r}", catalog.nearest(settings.strategy, STRATEGIES))
+    known = {f.name: f for f in fields(cls)}
+    options = dict(settings.option)
+    if settings.n is not None:
+        if "n" in known:
+            options["n"] = settings.n
+        elif settings.n != 1:
+            raise InputError(f"strategy {settings.strategy!r} draws one sample: it has no n")
+    annotations = typing.get_type_hints(cls)
+    values = {}
+    for name, value in options.items():
+        if name not in known:
+            raise InputError(f"strategy {settings.strategy!r} has no option {name!r}", catalog.nearest(name, known))
+        values[name] = _typed(f"-o {name}={value}", annotations[name], value, known[name].metadata.get("min"))
+    strategy: Strategy = cls(**values)
+    return strategy
+
+
+def _typed(where: str, annotation: Any, value: Any, least: float | None) -> Any:
+    try:
+        typed = TypeAdapter(annotation).validate_python(value)
+    except ValidationError as error:
+        raise InputError(f"{where}: {error.errors()[0]['msg'].lower()}") from error
+    if least is not None and typed < least:
+        raise InputError(f"{where}: must be at least {least}")
+    return typed
+
+
+def strategy_options(cls: Any) -> list[tuple[str, str, str, str]]:
+    """(name, type, default, help) of each option of a strategy class, for `tts list strategies`."""
+    annotations = typing.get_type_hints(cls)
+    return [
+        (
+            f.name,
+            _type_name(annotations[f.name]),
+            "required" if f.default is MISSING else str(f.default),
+            f.metadata.get("help", ""),
+        )
+        for f in fields(cls)
+    ]
+
+
+def _type_name(annotation: Any) -> str:
+    if typing.get_origin(annotation) is Literal:
+        return " | ".join(map(str, typing.get_args(annotation)))
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " | ".join(_type_name(a) for a in typing.get_args(annotation) if a is not types.NoneType)
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _pairs(given: Mapping[str, Any] | Iterable[str], name: str) -> dict[str, Any]:
+    """`key=value` strings as a dict; a value is JSON where it reads as JSON, text otherwise."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    pairs = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InputError(f"{text!r}: key=value is expected", f"for --{name.replace('_', '-')}")
+        try:
+            pairs[key.replace("-", "_")] = json.loads(value)
+        except ValueError:
+            pairs[key.replace("-", "_")] = value
+    return pairs
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """A TOML file of options, or the manifest.json of an earlier run."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text).get("config", {}) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"cannot read --config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
+        raise InputError(f"--config {path}: {error}") from error
+    return {name.replace("-", "_"): value for name, value in data.items()}
+
+
+def as_config(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values, defaults left out: what the manifest records and `--config` reads back."""
+    return settings.model_dump(mode="json", exclude_defaults=True, exclude={"resume", "output", "csv"})
+
+
+def strategy_record(strategy: Strategy) -> dict[str, Any]:
+    """Every option of a strategy with its value."""
+    return asdict(strategy)  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,202 @@
+"""A run directory: created, locked, resumed, and written so that whatever is finished stays."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import filelock
+
+from tts.errors import RunDirectoryError, StorageFailed
+
+GROWING = ("n", "limit", "repeats")
+"""Parts of a configuration that a resumed run may raise."""
+
+
+class RunDirectory:
+    """An open run: the manifest, the records so far, and the right to write them.
+
+    Raises:
+        RunDirectoryError: it exists and `resume` is False; another process holds it; it belongs to another
+            configuration, whose differing fields are named.
+        StorageFailed: it cannot be written.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any], growing: Mapping[str, Any], *, resume: bool) -> None:
+        self.path = path
+        if path.exists() and not resume:
+            raise RunDirectoryError(f"{path} is there already", "--resume goes on with it; or give another --output")
+        if path.exists() and not path.is_dir():
+            raise RunDirectoryError(f"{path} is a file, not a run directory")
+        try:
+            (path / "logs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunDirectoryError(f"cannot create {path}: {error.strerror}") from error
+        self._lock = filelock.FileLock(path / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise RunDirectoryError(f"another process is writing {path}", "wait for it, or stop it") from error
+        self._records: IO[bytes] | None = None
+        self.manifest: dict[str, Any] = {}
+        try:
+            self._open(identity, growing)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, identity: Mapping[str, Any], growing: Mapping[str, Any]) -> None:
+        self.manifest = read_json(self.path / "manifest.json") if (self.path / "manifest.json").exists() else {}
+        self.resumed = bool(self.manifest)
+        stale = False
+        if self.resumed:
+            _refuse_other(self.path, self.manifest.get("identity", {}), identity)
+            before = self.manifest.get("growing", {})
+            _refuse_shrinking(self.path, before, growing)
+            stale = before.get("n") != growing.get("n")
+        self.done: set[tuple[str, int]] = set()
+        self._keep_finished(discard=stale)
+        self._records = self._append_to("records.jsonl")
+
+    def _keep_finished(self, *, discard: bool) -> None:
+        """Rewrite the records without what must be made again: a half-written line, errors, another n."""
+        path = self.path / "records.jsonl"
+        if not path.exists():
+            return
+        kept: list[bytes] = []
+        dropped = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    record = json.loads(line)
+                    stays = line.endswith(b"\n") and record["status"] != "error" and not discard
+                    key = (record["problem_id"], record["attempt"])
+                except (ValueError, KeyError, TypeError):
+                    stays, key = False, ("", 0)
+                if stays and key not in self.done:
+                    self.done.add(key)
+                    kept.append(line)
+                else:
+                    dropped += 1
+        if dropped:
+            self._replace("records.jsonl", b"".join(kept))
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """Append one finished problem."""
+        assert self._records is not None
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        start = self._records.tell()
+        try:
+            self._records.write(line)
+            self._records.flush()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._records.truncate(start)
+            raise _failed(self.path / "records.jsonl", error) from error
+        self.done.add((record["problem_id"], record["attempt"]))
+
+    def write_manifest(self, **changes: Any) -> None:
+        """Merge `changes` into the manifest, atomically."""
+        self.manifest |= changes
+        self._replace("manifest.json", _pretty(self.manifest))
+
+    def write_results(self, results: Mapping[str, Any]) -> None:
+        """results.json, atomically."""
+        self._replace("results.json", _pretty(results))
+
+    def _replace(self, name: str, data: bytes) -> None:
+        target, temporary = self.path / name, self.path / f".{name}.tmp"
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise _failed(target, error) from error
+
+    def _append_to(self, name: str) -> IO[bytes]:
+        try:
+            return (self.path / name).open("ab")
+        except OSError as error:
+            raise _failed(self.path / name, error) from error
+
+    def close(self) -> None:
+        """Let go of the directory. Safe to call twice."""
+        if self._records is not None:
+            with contextlib.suppress(OSError):
+                self._records.close()
+        self._lock.release()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a run directory.
+
+    Raises:
+        RunDirectoryError: missing, or not JSON.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunDirectoryError(f"{path.parent} is not a run directory: no {path.name}") from error
+    except ValueError as error:
+        raise RunDirectoryError(f"{path} is damaged: {error}") from error
+    if not isinstance(data, dict):
+        raise RunDirectoryError(f"{path} is damaged: an object is expected")
+    return data
+
+
+def read_records(run: Path) -> Iterator[dict[str, Any]]:
+    """The records of a run, one at a time; a last line that is still being written is left out.
+
+    Raises:
+        RunDirectoryError: no such run, or a damaged line in the middle.
+    """
+    path = run / "records.jsonl"
+    if not path.is_file():
+        hint = "tts eval writes one with --output" if not run.exists() else None
+        raise RunDirectoryError(f"{run} is not a run directory: no records.jsonl", hint)
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                if not line.endswith(b"\n"):
+                    return
+                raise RunDirectoryError(f"{path}:{number} is damaged: {error}") from error
+
+
+def _refuse_other(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    now = json.loads(json.dumps(now))
+    differing = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
+    if differing:
+        said = "; ".join(f"{k}: {_short(before.get(k))} there, {_short(now.get(k))} here" for k in differing)
+        raise RunDirectoryError(f"{path} belongs to another configuration: {said}", "give another --output")
+
+
+def _refuse_shrinking(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for name in ("n", "repeats"):
+        if name in before and now.get(name, 0) < before[name]:
+            raise RunDirectoryError(
+                f"{path} has {name}={before[name]}: it may grow, not shrink to {now.get(name)}",
+                "give another --output",
+            )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _pretty(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _failed(path: Path, error: OSError) -> StorageFailed:
+    return StorageFailed(f"cannot write {path}: {error.strerror or error}", "free some space; what is finished is kept")

@@ -1,0 +1,13 @@
+"""The strategies, by the name they have on the command line."""
+
+from __future__ import annotations
+
+from tts.strategies.best_of_n import BestOfN
+from tts.strategies.self_consistency import SelfConsistency
+from tts.strategies.single import Single
+
+STRATEGIES = {
+    "single": Single,
+    "self-consistency": SelfConsistency,
+    "best-of-n": BestOfN,
+}

@@ -1,0 +1,241 @@
+"""The nouns and protocols of the project. Standard library only.
+
+A *problem* is what a strategy may see; an *example* adds the target, which only checkers see.
+A *completion* is what the engine said; a *candidate* is a completion read as an answer; a *solution* is
+a strategy's answer with all its candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from tts.session import Session
+
+Finish = Literal["stop", "length", "abort"]
+"""Why generation ended, in the engine's word: end of text or stop string; token limit; aborted."""
+Status = Literal["ok", "over_budget", "error"]
+GradeStatus = Literal["ok", "target_unparsed", "no_answer", "answer_unparsed", "timeout", "too_large"]
+Phase = Literal["sleep", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a strategy sees. `choices` are the options of a multiple-choice question, in order."""
+
+    id: str
+    question: str
+    context: str | None = None
+    choices: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A problem with its target; `target` is None where there is nothing to grade against."""
+
+    problem: Problem
+    target: str | None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt: the text, its token ids, and the messages it was rendered from.
+
+    `token_ids` is empty only where no tokenizer is known (a remote server that is reached by messages).
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to sample. None means the model's own default (its generation_config.json), then vLLM's.
+
+    `max_tokens` None: as much as fits. `top_logprobs` asks for the k most likely tokens at each position,
+    from which self-certainty is computed (-1: the whole vocabulary).
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    top_logprobs: int = 0
+    ignore_eos: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One engine call's outcome.
+
+    Tokens are counted by the engine; `cached_tokens` is None where the engine does not tell. `logprob_sum` is
+    the sum of the chosen tokens' log-probabilities in nats; `self_certainty` the mean over positions of
+    KL(uniform || p) estimated on the top-k (Kang et al. 2025, arXiv:2502.18581). Times are in seconds.
+    """
+
+    text: str
+    finish: Finish
+    token_ids: tuple[int, ...] = ()
+    prompt_tokens: int = 0
+    cached_tokens: int | None = None
+    generated_tokens: int = 0
+    logprob_sum: float | None = None
+    self_certainty: float | None = None
+    seed: int = 0
+    queue_seconds: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def logprob_mean(self) -> float | None:
+        """Mean log-probability per generated token, in nats; None where unknown or nothing was generated."""
+        if self.logprob_sum is None or not self.generated_tokens:
+            return None
+        return self.logprob_sum / self.generated_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A completion read as an answer. `answer` None: no answer could be read, which is not a wrong answer.
+
+    `scores` maps a scorer's name to its score (higher is better); step scores stay lists.
+    """
+
+    completion: Completion
+    answer: str | None
+    scores: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A strategy's answer (None: it has none) and every candidate it drew, kept or not."""
+
+    answer: str | None
+    candidates: Sequence[Candidate] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """A checker's verdict. `correct` None means unscored: the *target* did not parse, or there is none.
+
+    `method` says how the verdict was reached: text, number, structure, symbolic, numeric, choice …
+    """
+
+    correct: bool | None
+    status: GradeStatus
+    answer: str | None = None
+    target: str | None = None
+    method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits per problem; None is unlimited. Tokens are generated tokens, aborted ones included."""
+
+    tokens: int | None = None
+    seconds: float | None = None
+    calls: int | None = None
+    flops: float | None = None
+
+    def __str__(self) -> str:
+        return " ".join(f"{f.name}={v:g}" for f in fields(self) if (v := getattr(self, f.name)) is not None)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What was spent, metered at the engine boundary.
+
+    `prompt_tokens` were submitted and processed, of which `cached_tokens` came from the prefix cache (None:
+    the engine does not tell); `generated_tokens` include `wasted_tokens`, those of aborted calls.
+    `seconds` is wall time, `queue_seconds` the sum over calls of the wait for a place in the batch.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int | None = 0
+    generated_tokens: int = 0
+    wasted_tokens: int = 0
+    verifier_tokens: int = 0
+    verifier_cached_tokens: int = 0
+    calls: int = 0
+    unaccounted_calls: int = 0
+    flops: float | None = 0.0
+    queue_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, other: Usage) -> None:
+        """Add `other` in place; an unknown (None) summand makes the sum unknown."""
+        for f in fields(self):
+            mine, theirs = getattr(self, f.name), getattr(other, f.name)
+            setattr(self, f.name, None if mine is None or theirs is None else mine + theirs)
+
+
+class Engine(Protocol):
+    """Something that completes prompts, one request at a time from here; batching is its own affair."""
+
+    kind: str
+    """vllm, server or scripted: part of the journal's key."""
+    model: str
+    max_sequences: int
+    """How many requests it runs at once: enough problems are kept in flight to fill them."""
+    max_model_len: int
+    """Prompt and generated tokens together."""
+    flops_per_token: float | None
+    """Forward-pass FLOPs a computed token costs; None where the model's configuration is unknown."""
+    notes: list[str]
+    """What the user should be told once: the model's own sampling defaults, a missing chat template."""
+
+    def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
+        """Apply the chat template; `prefill` begins the assistant's turn."""
+        ...
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
+    ) -> Completion:
+        """Complete `prompt`. Lower `priority` is served first. After `abort`, returns what there was.
+
+        Raises:
+            RequestError: this request failed, the engine lives.
+            EngineDead: the engine is gone.
+        """
+        ...
+
+    async def abort(self, request_id: str) -> None:
+        """End a request now; its `generate` returns with finish `abort`. Unknown ids are ignored."""
+        ...
+
+    def counters(self) -> Mapping[str, int]:
+        """The engine's own totals since it started: prompt_tokens, cached_tokens, generated_tokens (what it has)."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Versions, arguments and hardware for the manifest."""
+        ...
+
+    async def close(self) -> None:
+        """Stop, leaving no process behind. Safe to call twice."""
+        ...
+
+
+class Strategy(Protocol):
+    """A frozen dataclass whose fields are its options."""
+
+    async def solve(self, problem: Problem, session: Session) -> Solution: ...
+
+
+class Checker(Protocol):
+    """Compares an answer with a target: pure, and run in a worker that can be killed."""
+
+    def __call__(self, answer: str, target: str) -> Grade: ...

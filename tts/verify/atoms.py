@@ -1,0 +1,275 @@
+"""What expressions are made of: numbers, names, functions, fractions, roots, brackets, matrices, units.
+
+The lower half of the grammar; `grammar.Parser` adds operators and statements. Nesting is counted in `deeper`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+
+from tts.verify.phrases import Phrases
+from tts.verify.terms import Term, Unparsed, num, sym
+from tts.verify.tokens import GREEK, Token
+
+_BLACKBOARD = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
+_APPLIED = frozenset(["f", "g", "h", "F", "G", "H", "phi", "Phi", "psi", "varphi"])
+_PRODUCT_SIGNS = frozenset(["sum", "prod", "int", "lim", "iint", "oint"])
+_FACTOR_COMMANDS = frozenset(
+    "frac dfrac tfrac cfrac sqrt cbrt binom dbinom tbinom pi infty lfloor lceil langle lvert vec overline bar hat "
+    "mathbb emptyset varnothing tilde lbrack lbrace overrightarrow widehat { | ldots dots cdots degree circ sum prod "
+    "int lim prime partial nabla gamma mathbf Re Im vert Vert lVert".split()
+) | GREEK  # fmt: skip
+
+
+def literal(text: str) -> Term:
+    """A number as printed: 5.10 has two places, 5.1e-2 three, 5 none."""
+    mantissa, _, exponent = text.lower().partition("e")
+    value = Fraction(mantissa if not mantissa.startswith(".") else "0" + mantissa)
+    places = len(mantissa.partition(".")[2]) if "." in mantissa else -1
+    if exponent:
+        shift = int(exponent)
+        if abs(shift) > 5_000:
+            raise Unparsed("exponent")
+        value *= Fraction(10) ** shift
+        places = max(places, 0) - shift if max(places, 0) - shift > 0 else -1
+    return num(value, places)
+
+
+class Atoms(Phrases):
+    """Factors: everything that binds tighter than a product."""
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """One level of nesting."""
+        self.descend()
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    def starts_factor(self) -> bool:
+        """Whether the next token may be multiplied without an operator."""
+        token = self.peek()
+        if token.kind in ("sym", "fn", "rep", "env"):
+            return True
+        if token.kind == "num":
+            before = self.tokens[self.at - 1]
+            return before.kind != "num" or self.is_mixed_tail()
+        if token.kind == "cmd":
+            return token.text in _FACTOR_COMMANDS
+        if token.kind == "op" and token.text == "|":
+            return self.bars == 0 and self.has_closing_bar()
+        if token.text == "[" and token.kind == "op":
+            return self.tokens[self.at - 1].text in (")", "]") or not token.spaced
+        return token.kind == "op" and token.text in ("(", "{")
+
+    def is_mixed_tail(self) -> bool:
+        """`1/4` after a whole number and a space."""
+        before, token, slash, last = self.tokens[self.at - 1], self.peek(), self.peek(1), self.peek(2)
+        return (
+            before.kind == token.kind == last.kind == "num" and slash.text == "/" and token.spaced
+            and before.text.isdigit() and token.text.isdigit() and last.text.isdigit()
+            and int(token.text) < int(last.text)
+        )  # fmt: skip
+
+    def mixed(self, left: Term) -> Term | None:
+        """The fraction of a mixed number, if one follows the whole number `left`."""
+        if left.op != "num" or left.places != -1 or left.number is None or left.number.denominator != 1:
+            return None
+        if self.tokens[self.at - 1].kind != "num":
+            return None
+        start = self.at
+        if self.is_mixed_tail():
+            top, bottom = int(self.advance().text), int((self.advance(), self.advance())[1].text)
+        elif self.peek().text in ("frac", "dfrac", "tfrac"):
+            part = self.factor()
+            pair = [a.number for a in part.args if a.op == "num" and a.places == -1 and a.number is not None]
+            if part.op != "div" or len(pair) != 2 or not 0 <= pair[0] < pair[1]:
+                self.at = start
+                return None
+            top, bottom = int(pair[0]), int(pair[1])
+        else:
+            return None
+        size = abs(left.number) + Fraction(top, bottom)
+        return num(-size if left.number < 0 else size)
+
+    def factor(self) -> Term:
+        """A primary with its powers and postfix signs."""
+        with self.deeper():
+            return self.postfix(self.primary())
+
+    def postfix(self, base: Term) -> Term:
+        while True:
+            token = self.peek()
+            if token.kind == "cmd" and token.text in ("degree", "circ", "textdegree"):
+                self.advance()
+                base = self.minutes(Term("degree", (base,)))
+            elif token.kind == "op" and token.text == "^":
+                self.advance()
+                base = self.powered(base)
+            elif token.kind == "op" and token.text == "!":
+                self.advance()
+                base = Term("call", (base,), "factorial")
+            elif token.text == "%" and token.kind in ("op", "cmd"):
+                self.advance()
+                base = Term("percent", (base,))
+            elif token.kind == "word" and token.text in ("percent", "pct", "percentage"):
+                self.advance()
+                base = Term("percent", (base,))
+            elif token.kind == "text" and token.text.strip().lower() in ("percent", "pct", "%", "\\%"):
+                self.advance()
+                base = Term("percent", (base,))
+            elif token.kind == "op" and token.text == "_" and base.op in ("num", "tuple"):
+                self.advance()
+                base = self.based(base)
+            else:
+                return base
+
+    def powered(self, base: Term) -> Term:
+        token, inner = self.peek(), self.peek(1)
+        head = inner if token.text == "{" and token.kind == "op" else token
+        if head.kind == "cmd" and head.text in ("circ", "degree", "prime"):
+            self.raw_script()
+            return self.minutes(Term("degree", (base,))) if head.text != "prime" else base
+        if head.kind in ("word", "text") and head.text in ("st", "nd", "rd", "th"):
+            self.raw_script()
+            return base
+        exponent = self.script()
+        if base.op == "call" and base.name in ("sinh", "cosh") and exponent.op == "neg":
+            return Term("pow", (base, exponent))
+        return Term("pow", (base, exponent))
+
+    def minutes(self, degrees: Term) -> Term:
+        """60 degrees 42' 30'': sexagesimal parts."""
+        total, value = degrees.args[0].number, degrees.args[0]
+        for mark, share in (("'", 60), ("''", 3600)):
+            if total is not None and self.peek().kind == "num" and self.peek(1).text == mark:
+                total += Fraction(self.advance().text) / share
+                self.advance()
+                value = num(total)
+        return Term("degree", (value,))
+
+    def script(self) -> Term:
+        """A superscript's content: a braced group, or one signed factor (x^-2, 2^3^4 to the right)."""
+        token = self.peek()
+        if token.text == "{" and token.kind == "op":
+            return self.group()
+        negative = False
+        while self.peek().kind == "op" and self.peek().text in ("-", "+"):
+            negative ^= self.advance().text == "-"
+        with self.deeper():
+            value = self.primary()
+            while self.peek().text == "^" and self.peek().kind == "op":
+                self.advance()
+                value = self.powered(value)
+            if self.peek().text == "!" and self.peek().kind == "op":
+                self.advance()
+                value = Term("call", (value,), "factorial")
+        return Term("neg", (value,)) if negative else value
+
+    def primary(self) -> Term:
+        token = self.advance()
+        if token.kind == "num":
+            return literal(token.text)
+        if token.kind == "rep":
+            return _repeating(token.text)
+        if token.kind == "sym":
+            return self.name(token.text)
+        if token.kind == "fn":
+            return self.function(token.text)
+        if token.kind == "env":
+            return self.environment(token.text)
+        if token.kind == "cmd":
+            return self.command(token)
+        if token.kind == "op" and token.text in ("(", "[", "]"):
+            return self.bracketed(token.text)
+        if token.kind == "op" and token.text == "{":
+            self.at -= 1
+            return self.group()
+        if token.kind == "op" and token.text == "|":
+            return self.bar("|")
+        if token.kind == "op" and token.text == "..." or token.kind == "text" and token.text == "...":
+            return sym("...")
+        raise Unparsed(token.text or "unfinished")
+
+    def command(self, token: Token) -> Term:
+        """A LaTeX command in the place of a factor."""
+        name = token.text
+        if name in ("frac", "dfrac", "tfrac", "cfrac"):
+            top = self.argument()
+            return Term("div", (top, self.argument()))
+        if name in ("binom", "dbinom", "tbinom"):
+            top = self.argument()
+            return Term("call", (top, self.argument()), "binomial")
+        if name in ("sqrt", "cbrt"):
+            return self.root(name)
+        if name in ("infty", "pi"):
+            return Term("const", name="inf" if name == "infty" else "pi")
+        if name in ("emptyset", "varnothing", "O"):
+            return Term("empty")
+        if name in ("ldots", "dots", "cdots", "vdots"):
+            return sym("...")
+        if name == "mathbb":
+            letter = self.argument()
+            if letter.op == "sym" and letter.name in _BLACKBOARD:
+                return self.name(letter.name, _BLACKBOARD[letter.name])
+            raise Unparsed("mathbb")
+        if name in ("vec", "overline", "bar", "hat", "tilde", "overrightarrow", "widehat", "mathbf"):
+            inner = self.argument()
+            names = [inner.name] if inner.op == "sym" else [a.name for a in inner.args if a.op == "sym"]
+            if not names:
+                raise Unparsed(name)
+            plain = name in ("vec", "mathbf", "overrightarrow", "hat") or len(names) > 1
+            return sym("".join(names) if plain else f"{name} {names[0]}")
+        if name in _PRODUCT_SIGNS:
+            return self.big_operator(name)
+        if name in ("Re", "Im"):
+            return self.function(name.lower())
+        closers = {"lfloor": "rfloor", "lceil": "rceil", "langle": "rangle", "{": "}", "lbrace": "rbrace",
+                   "lvert": "rvert", "|": "|", "lVert": "rVert", "vert": "vert", "Vert": "Vert", "lbrack": "rbrack"}  # fmt: skip
+        if name in closers:
+            return self.delimited(name, closers[name])
+        if name in GREEK or name in ("partial", "nabla", "prime", "varnothing"):
+            return self.name(name.removeprefix("var") if name != "varnothing" else name)
+        raise Unparsed("\\" + name)
+
+    def name(self, name: str, known: str = "") -> Term:
+        """A free name with its subscript and primes, a constant, or a function such as f applied to something."""
+        subscript = ""
+        if self.peek().text == "_" and self.peek().kind == "op":
+            self.advance()
+            subscript = self.raw_script()
+        while self.peek().kind == "op" and self.peek().text in ("'", "''", "'''"):
+            name += self.advance().text
+        if known:
+            return sym(known + subscript)
+        if not subscript:
+            if name == "e":
+                return Term("const", name="e")
+            if name == "i":
+                return Term("const", name="i")
+        full = f"{name}_{subscript}" if subscript else name
+        power: Term | None = None
+        if name.rstrip("'") in _APPLIED:
+            start = self.at
+            if self.peek().text == "^" and self.peek().kind == "op":
+                self.advance()
+                power = self.script()
+            if self.peek().text == "(" and self.peek().kind == "op":
+                args = self.call_arguments()
+                applied = Term("call", args, "@" + full)
+                return Term("pow", (applied, power)) if power is not None else applied
+            self.at = start
+        return sym(full)
+
+
+def _repeating(text: str) -> Term:
+    match = re.fullmatch(r"(\d*)\.(\d*)\s*\\(?:overline|bar)\s*\{(\d+)\}", text)
+    if match is None:
+        raise Unparsed(text)
+    whole, fixed, cycle = match.groups()
+    base = Fraction(int((whole or "0") + fixed), 10 ** len(fixed))
+    return num(base + Fraction(int(cycle), 10 ** len(fixed) * (10 ** len(cycle) - 1)))

@@ -1,0 +1,218 @@
+"""Comparing two values: exactly, to the target's printed precision, through percent, degrees, units and bases.
+
+The rules are not symmetric. A target printed as a decimal of three or more significant digits is an approximation,
+and accepts what rounds to it; an exact target accepts a decimal only if that is right to a dozen digits. A target
+with a unit accepts a bare number; two different units must convert.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from tts.verify.evaluate import evaluate
+from tts.verify.numeric import Point, Undefined, close, exact, is_real, mp
+from tts.verify.terms import NeedsSymbolic, Term, TooLarge, substitute, sym
+from tts.verify.units import agree, plain_unit
+
+_LONG = 12
+_POINTS = 8
+_ENOUGH = 4
+_WRAPPERS = ("unit", "label", "bracket", "list", "set")
+
+
+def bare(term: Term) -> Term:
+    """The value inside labels, units and one-element brackets."""
+    while term.op in _WRAPPERS and len(term.args) == 1:
+        term = term.args[0]
+    return term
+
+
+def significant(term: Term) -> tuple[Fraction, int, int] | None:
+    """(value, decimals printed, significant digits) of a decimal literal, with or without a sign; else None."""
+    sign = 1
+    while term.op == "neg":
+        sign, term = -sign, term.args[0]
+    if term.op == "mul" and len(term.args) == 2:  # 1.23 * 10^200
+        head = significant(term.args[0])
+        scale = exact(term.args[1]) if term.args[1].op == "pow" and term.args[1].args[0].number == 10 else None
+        if head is None or not scale:
+            return None
+        shift = len(str(scale.numerator)) - len(str(scale.denominator))
+        return sign * head[0] * scale, head[1] - shift, head[2]
+    if term.op != "num" or term.number is None or term.places < 0:
+        return None
+    digits = len(str(abs(round(term.number * 10**term.places))).lstrip("0")) if term.places < 400 else 0
+    return sign * term.number, term.places, digits
+
+
+def rounds_to(value: Any, target: Term) -> bool:
+    """Whether `value` is the decimal `target` at its printed precision. Never for targets without decimals."""
+    printed = significant(target)
+    if printed is None or printed[2] < 3:
+        return False
+    shown, places, digits = printed
+    half = mp.mpf(10) ** (-places) * (2 if digits >= _LONG else 0.5)
+    return bool(is_real(value) and abs(value.real - _mp(shown)) <= half * (1 + mp.mpf(10) ** -9))
+
+
+def _mp(value: Fraction) -> Any:
+    return mp.mpf(value.numerator) / value.denominator
+
+
+def _printed_alike(answer: Term, target: Term, a: Any, t: Any) -> bool:
+    """The rounding rules, once two values are known to differ."""
+    given = significant(answer)
+    wanted = significant(target)
+    if wanted is not None:
+        if given is not None and given[1] <= wanted[1] and given[2] < _LONG:
+            return False
+        return rounds_to(a, target)
+    if given is None or not is_real(t):
+        return False
+    if given[2] >= _LONG and abs(_mp(given[0]) - t.real) <= 2 * mp.mpf(10) ** (-given[1]):
+        return True
+    return given[2] >= 8 and close(a, t, mp.mpf(10) ** -14)
+
+
+def value_same(answer: Term, target: Term) -> bool | None:
+    """Whether two expressions are the same value; None where only SymPy can tell."""
+    if answer == target:
+        return True
+    if answer.op == "unit" or target.op == "unit":
+        return _unit_same(answer, target)
+    answer, target = bare(answer), bare(target)
+    if "percent" in (answer.op, target.op) and answer.op != target.op:
+        if target.op == "percent":
+            inner = target.args[0]
+            return value_same(answer, inner) or value_same(Term("percent", (Term("mul", (answer, _HUNDRED)),)), target)
+        return value_same(answer.args[0], target) or _expression_same(answer, target)
+    if answer.op == target.op == "percent":
+        return value_same(answer.args[0], target.args[0])
+    if "degree" in (answer.op, target.op) and answer.op != target.op:
+        return _degree_same(answer, target)
+    if answer.op == target.op == "degree":
+        return value_same(answer.args[0], target.args[0])
+    if target.op == "base":
+        if answer.op == "num":
+            return answer.number is not None and str(answer.number) == target.name.partition("_")[0]
+        return exact(answer) == exact(target) if answer.op == "base" else False
+    if "ratio" in (answer.op, target.op) and answer.op == target.op:
+        return _ratio_same(answer, target)
+    return _expression_same(answer, target)
+
+
+_HUNDRED = Term("num", number=Fraction(100))
+
+
+def _unit_same(answer: Term, target: Term) -> bool | None:
+    a, t = (x.name if x.op == "unit" else "" for x in (answer, target))
+    inner_a, inner_t = (x.args[0] if x.op == "unit" else x for x in (answer, target))
+    if a and t and plain_unit(a) != plain_unit(t):
+        factor = agree(a, t)
+        if factor is None:
+            return False
+        if factor != 1:
+            inner_a = Term("mul", (inner_a, Term("num", number=factor)))
+    return value_same(inner_a, inner_t)
+
+
+def _degree_same(answer: Term, target: Term) -> bool | None:
+    """90 degrees is 90; it is pi/2 only if pi is written."""
+    other, degrees = (answer, target) if target.op == "degree" else (target, answer)
+    if any(t.op == "const" and t.name == "pi" for t in other.walk()):
+        return _expression_same(answer, target)
+    inner = degrees.args[0]
+    return value_same(other, inner) if degrees is target else value_same(inner, other)
+
+
+def _ratio_same(answer: Term, target: Term) -> bool | None:
+    if len(answer.args) != len(target.args):  # clock times: 20:34 is 20:34:00
+        longer, shorter = sorted((answer.args, target.args), key=len, reverse=True)
+        if len(longer) == 3 and len(shorter) == 2 and exact(longer[2]) == 0:
+            return all(exact(a) == exact(b) for a, b in zip(longer, shorter, strict=False))
+        return False
+    parts = list(zip(answer.args, target.args, strict=True))
+    first = parts[0]
+    if all(value_same(a, t) for a, t in parts):
+        return True
+    results = [
+        value_same(Term("mul", (a, first[1])), Term("mul", (t, first[0]))) for a, t in parts[1:]
+    ]  # a : b = c : d when a d = b c
+    return None if None in results and False not in results else all(results)
+
+
+def _expression_same(answer: Term, target: Term) -> bool | None:
+    try:
+        a, t = exact(answer), exact(target)
+    except Undefined:
+        return False
+    if a is not None and t is not None:
+        return a == t or _printed_alike(answer, target, _mp(a), _mp(t))
+    result = numeric_same(answer, target)
+    if result is not True:
+        renamed = _same_family(answer, target)
+        if renamed is not None:
+            return numeric_same(renamed, target)
+    return result
+
+
+def _same_family(answer: Term, target: Term) -> Term | None:
+    """`answer` with its integer parameter named as the target's: n pi for k pi."""
+    extra, missing = answer.symbols() - target.symbols(), target.symbols() - answer.symbols()
+    if len(extra) != 1 or len(missing) != 1 or not any(t.op in ("const", "degree") for t in target.walk()):
+        return None
+    old, new = next(iter(extra)), next(iter(missing))
+    if old[0] not in "knmlCcKjtpqrN" or new[0] not in "knmlCcKjtpqrN" or not _has_parameter(target, new):
+        return None
+    return substitute(answer, {old: sym(new)})
+
+
+def _has_parameter(term: Term, name: str) -> bool:
+    """Whether `name` multiplies pi, i or a number of degrees somewhere in `term`: a family of angles."""
+    for node in term.walk():
+        if node.op in ("mul", "div") and name in node.symbols():
+            if any(t.op == "degree" or t.op == "const" and t.name == "pi" for t in node.walk()):
+                return True
+    return False
+
+
+def numeric_same(answer: Term, target: Term) -> bool | None:
+    """Agreement at random points with 52 digits, in either convention for odd roots."""
+    result = _agreement(answer, target, real_roots=False)
+    if result is not True and any(t.op == "pow" and t.args[1].op in ("div", "num", "neg") for t in answer.walk()):
+        return _agreement(answer, target, real_roots=True) or result
+    return result
+
+
+def _agreement(answer: Term, target: Term, real_roots: bool) -> bool | None:
+    closed = not _open(answer) and not _open(target)
+    imaginary = any(t.op == "const" and t.name == "i" for term in (answer, target) for t in term.walk())
+    agreed = clashed = 0
+    for n in range(1 if closed else _POINTS):
+        point = Point(n)
+        try:
+            a, t = evaluate(answer, point, real_roots), evaluate(target, point, real_roots)
+        except NeedsSymbolic:
+            return None
+        except (Undefined, TooLarge, ZeroDivisionError, ValueError, OverflowError, ArithmeticError):
+            continue
+        if close(a, t):
+            agreed += 1
+            if agreed >= _ENOUGH and n >= 6:
+                break
+        elif closed:
+            return _printed_alike(answer, target, a, t)
+        elif is_real(a) and is_real(t) or imaginary:
+            return False
+        elif is_real(a) == is_real(t):
+            clashed += 1
+    if closed:
+        return True if agreed else None
+    if agreed >= 3 and agreed > clashed:
+        return True
+    return False if clashed else None
+
+
+def _open(term: Term) -> bool:
+    return any(t.op == "sym" or t.op == "call" and t.name.startswith("@") for t in term.walk())

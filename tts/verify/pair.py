@@ -1,0 +1,56 @@
+"""Reads the two sides of a pair to grade, where each may be a bare value or a whole text."""
+
+from __future__ import annotations
+
+import re
+
+from tts.verify.choice import letter, option_in
+from tts.verify.extract import answered_part, bare, boxed, hashed, is_prose, last_number, phrase, read_target
+
+_NUMERIC = re.compile(r"[-−+]?[$€£]?\s*\d[\d,.\s]*(?:/\s*\d+)?\s*(?:\\?%|\\?\$)?|[-−+]?\.\d+")
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\w])\$([^$]+?)(?<!\\)\$", re.DOTALL)
+
+
+def _is_number(target: str) -> bool:
+    stripped = target.strip().strip("$").strip()
+    return bool(_NUMERIC.fullmatch(stripped)) or bool(re.fullmatch(r"-?\\[dt]?frac\s*\{?\d+\}?\s*\{?\d+\}?", stripped))
+
+
+def read_pair(answer: str, target: str) -> tuple[str | None, str | None]:
+    """(answer, target) ready for a checker.
+
+    A marker in either text (\\boxed, ####, "the answer is") wins; otherwise the text is taken bare. A response in
+    prose without a marker gives its last formula, or its last number if the target is a number; otherwise itself.
+    """
+    wanted = read_target(target)
+    if wanted is not None and "\\boxed" not in target and "####" not in target and is_prose(wanted):
+        wanted = phrase(wanted) or wanted
+    part = answered_part(answer)
+    if part is None or not part.strip():
+        return None, wanted
+    found = boxed(part) or hashed(part) or phrase(part)
+    if found is None:
+        found = bare(part) or _from_prose(part, wanted)
+    elif wanted is not None and _is_number(wanted) and is_prose(found):
+        found = _from_prose(found, wanted) or found
+    elif wanted is not None and letter(wanted) and letter(found) is None:
+        found = option_in(found) or option_in(part) or found
+    return found, wanted
+
+
+def _from_prose(text: str, target: str | None) -> str | None:
+    """The answer in running text without a marker."""
+    if target is not None and letter(target):
+        return option_in(text) or text.strip()
+    formulas = [next(g for g in m.groups() if g is not None).strip() for m in _FORMULA.finditer(text[-20_000:])]
+    formulas = [f for f in formulas if f]
+    if target is not None and _is_number(target):
+        if formulas and text.rstrip(" .\n").endswith("$"):
+            return formulas[-1]
+        first = re.match(r"\s*[-−]?\$?\d[\d,]*(?:\.\d+)?(?=\s)", text)
+        if first and "\n" not in text.strip() and not re.search(r"[=\d]", text[first.end() :]):
+            return first[0].strip()
+        return last_number(text)
+    if formulas:
+        return formulas[-1]
+    return text.strip() if len(text) < 2_000 else None

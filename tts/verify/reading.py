@@ -1,0 +1,89 @@
+"""Text before tokens: one spelling for the many ways to write the same sign.
+
+Unicode signs become their LaTeX or ASCII spelling, layout commands disappear, escapes that a JSON round trip
+broke (a tab where `\\t` of `\\text` was) are repaired. Linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_SIGNS = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "•": "*",
+    "÷": "/", "∕": "/", "⁄": "/", "∶": ":", "≤": "<=", "≥": ">=", "⩽": "<=", "⩾": ">=", "≠": "!=", "≈": "\\approx ",
+    "≃": "\\approx ", "∞": "\\infty ", "∪": "\\cup ", "∩": "\\cap ", "∈": "\\in ", "∉": "\\notin ", "∅": "\\emptyset ",
+    "√": "\\sqrt ", "∛": "\\cbrt ", "±": "\\pm ", "∓": "\\mp ", "∠": "\\angle ", "°": "\\degree ", "º": "\\degree ",
+    "′": "'", "’": "'", "‘": "'", "″": "''", "“": '"', "”": '"', "…": "\\ldots ", "⋯": "\\cdots ", "∖": "\\setminus ",
+    "ℝ": "\\mathbb{R}", "ℤ": "\\mathbb{Z}", "ℚ": "\\mathbb{Q}", "ℕ": "\\mathbb{N}", "ℂ": "\\mathbb{C}", "∧": " and ",
+    "∨": " or ", "→": "\\to ", "∑": "\\sum ", "∏": "\\prod ", "∫": "\\int ", "ℏ": "\\hbar ", "，": ",", "。": ". ",
+    "；": ";", "：": ":", "（": "(", "）": ")", "、": ",", "⟨": "\\langle ", "⟩": "\\rangle ", "⌊": "\\lfloor ",
+    "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil ", "½": "\\frac12 ", "¼": "\\frac14 ", "¾": "\\frac34 ",
+    "⅓": "\\frac13 ", "⅔": "\\frac23 ", "⅛": "\\frac18 ", "€": "\\$", "£": "\\$", "¥": "\\$", "₹": "\\$", "¢": "\\text{ cents}",
+    "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "", "\u2061": "", "\u2062": "*",
+}  # fmt: skip
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕϵ",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+        "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega phi epsilon".split(),
+        strict=True,
+    )
+)
+_TABLE = str.maketrans({**_SIGNS, **{letter: f"\\{name} " for letter, name in _GREEK.items()}})
+_SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
+_BROKEN = re.compile(r"([\t\x0c\x08\x0b\x07])(?=[a-z]{2,})")
+_ESCAPES = {"\t": "\\t", "\x0c": "\\f", "\x08": "\\b", "\x0b": "\\v", "\x07": "\\a"}
+_LAYOUT = re.compile(
+    r"\\(?:left|right|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|displaystyle|textstyle"
+    r"|scriptstyle|limits|nolimits|hfill|hline|newline|middle|mathopen|mathclose|rm|bf|it)(?![A-Za-z])\s*\.?(?<!\.)"
+)
+_NULL_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
+_SPACES = re.compile(r"\\(?:[,;:! >]|quad\b|qquad\b|enspace\b|thinspace\b|hspace\{[^{}]*\}|phantom\{[^{}]*\})|~")
+_MATH = re.compile(r"\\[()\[\]]|\$")
+_DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2,}|[{}%$])")
+_CIRCLED = re.compile(r"[①-⑳]+")
+
+
+def respell(text: str) -> str:
+    """The text with one spelling for each sign; still LaTeX or ASCII, still unparsed."""
+    text = text.replace("\0", " ")
+    if not text.isascii():
+        text = _CIRCLED.sub(lambda m: ",".join(str(ord(c) - 0x245F) for c in m[0]), text)
+        text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: "^{" + m[0].translate(_SUPER) + "}", text)
+        text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉₊₋]+", lambda m: "_{" + m[0].translate(_SUB) + "}", text)
+        text = unicodedata.normalize("NFKC", text.translate(_TABLE))
+    text = _BROKEN.sub(lambda m: _ESCAPES[m[0]], text)
+    if "\\\\" in text and "\\begin" not in text:
+        text = _DOUBLED.sub(r"\\", text)
+    if "\\" in text:
+        text = text.replace(",\\!", "{,}").replace("\\{,}", "{,}")
+        text = _NULL_DELIMITER.sub(" ", text)
+        text = _LAYOUT.sub(" ", text)
+        text = text.replace("\\\\", "\0")  # a row separator, not an escaped space
+        text = _SPACES.sub(" ", text).replace("\0", "\\\\")
+        text = text.replace("\\$", " ")
+    return _MATH.sub(" ", text)
+
+
+_WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|textnormal|operatorname|emph)\s*\{([^{}]*)\}")
+
+
+def tidy(text: str) -> str:
+    """A text with one spelling for signs and spaces and without a closing stop; what it says is untouched."""
+    text = _WRAPPED.sub(r" \1 ", respell(text))
+    return re.sub(r"\s+", " ", text).strip().rstrip(".,;:!? ")
+
+
+_WORDY = re.compile(r"[^\W\d_]{2,}")
+_MATHEMATICAL = re.compile(r"[=+<>^|/\\_(]|\d")
+
+
+def plain(text: str) -> str:
+    """A form in which two wordings of one text are equal; for mathematics only spaces and signs are unified."""
+    text = tidy(text)
+    if _MATHEMATICAL.search(text) or not _WORDY.search(text):
+        return text
+    text = re.sub(r"[\s_*`\"'{}-]+", " ", text).strip().casefold()
+    return re.sub(r"^(?:the|an|a)\s+(?=\w)", "", text)

@@ -1,0 +1,164 @@
+"""Equations and inequalities: which name a value ("x =", "f(x) =", "S_n ="), and which say the same.
+
+Two equations say the same if one left-minus-right is a constant multiple of the other, at random points and to 36
+digits; what needs factoring or solving is left to SymPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tts.verify.evaluate import evaluate
+from tts.verify.numbers import value_same
+from tts.verify.numeric import Point, Undefined, close, is_real
+from tts.verify.terms import NeedsSymbolic, Term, TooLarge, num, substitute
+
+_FAILURES = (Undefined, TooLarge, ZeroDivisionError, ValueError, OverflowError, ArithmeticError)
+_ORDER = frozenset(["<", "<=", ">", ">="])
+
+
+def is_label(term: Term) -> bool:
+    """Whether a left side only names what is right of it: x, S_n, f(x), P(A), (x, y, z), AB, A:B, dy/dx."""
+    if term.op in ("sym", "text", "label"):
+        return True
+    if term.op == "call":
+        return term.name.startswith("@")
+    if term.op in ("tuple", "ratio", "set", "list"):
+        return all(is_label(a) for a in term.args)
+    if term.op == "mul":
+        if term.name == "()":
+            return all(a.op in ("sym", "num", "tuple", "const", "neg", "add", "rel", "inter", "union") for a in term.args)
+        syms = all(a.op == "sym" for a in term.args)
+        return syms and (all(a.name[0].isupper() for a in term.args) or term.args[0].name == "d")
+    if term.op == "div":
+        return all(is_label(a) and "d" in a.symbols() for a in term.args)
+    if term.op == "pow":
+        return term.args[0].op == "sym" and term.args[0].name in ("f", "g", "h") and term.args[1] == num(-1)
+    return False
+
+
+def arguments(term: Term) -> list[str]:
+    """The bound names of a label: x of f(x), n of S_n."""
+    if term.op == "call" or (term.op == "mul" and term.name == "()"):
+        inner = term.args if term.op == "call" else term.args[1:]
+        flat = [b for a in inner for b in (a.args if a.op == "tuple" else (a,))]
+        return [a.name for a in flat if a.op == "sym"] if all(a.op == "sym" for a in flat) else []
+    if term.op == "sym" and "_" in term.name:
+        index = term.name.partition("_")[2]
+        return [index] if len(index) == 1 and index.isalpha() else []
+    return []
+
+
+def is_equation(term: Term) -> bool:
+    return term.op == "rel" and set(term.name.split(" ")) <= {"=", "~"}
+
+
+def is_order(term: Term) -> bool:
+    return term.op == "rel" and set(term.name.split(" ")) <= _ORDER
+
+
+def unlabelled(term: Term) -> Term:
+    """The value that a statement gives: 2 of x = 2, of 2 = x, of x = y = 2, of 1 + 1 = 2; the set of x \\in S."""
+    while term.op == "label" and term.args:
+        term = term.args[0]
+    if term.op != "rel":
+        return term
+    if term.name == "in" and is_label(term.args[0]):
+        return term.args[1]
+    if is_equation(term):
+        *names, last = term.args
+        if is_label(names[0]) or all(not n.symbols() for n in names):
+            return unlabelled(last)
+        if len(names) == 1 and is_label(last) and not names[0].symbols():
+            return names[0]
+    return term
+
+
+def difference(term: Term) -> Term:
+    """Left minus right of an equation; for alternatives, the product."""
+    if term.op == "list" and term.name == "or":
+        return Term("mul", tuple(difference(a) for a in term.args))
+    if term.op != "rel" or len(term.args) != 2:
+        raise NeedsSymbolic("a chain of relations")
+    left, right = term.args
+    return left if right == num(0) else Term("add", (left, Term("neg", (right,))))
+
+
+def equations_same(answer: Term, target: Term) -> bool | None:
+    """Whether two equations have the same solutions; None where only SymPy can tell."""
+    if len(answer.args) == len(target.args) == 2 and answer.op == target.op == "rel":
+        (a_left, a_right), (t_left, t_right) = answer.args, target.args
+        if value_same(a_left, t_left) and value_same(a_right, t_right):
+            return True
+        if is_label(a_left) and is_label(t_left):
+            verdict = _definitions_same(a_left, a_right, t_left, t_right)
+            if verdict is not None:
+                return verdict
+    return proportional(difference(answer), difference(target), positive=False)
+
+
+def _definitions_same(a_left: Term, a_right: Term, t_left: Term, t_right: Term) -> bool | None:
+    if a_left == t_left:
+        return value_same(a_right, t_right)
+    mine, theirs = arguments(a_left), arguments(t_left)
+    if len(mine) == len(theirs) and mine:
+        renamed = substitute(a_right, {m: Term("sym", name=t) for m, t in zip(mine, theirs, strict=True)})
+        return value_same(renamed, t_right)
+    if bool(mine) != bool(theirs) and a_right.symbols() | t_right.symbols() <= {*mine, *theirs}:
+        return value_same(a_right, t_right)
+    return None
+
+
+def proportional(answer: Term, target: Term, positive: bool) -> bool | None:
+    """Whether one is a constant, nonzero multiple of the other at every point tried."""
+    ratio: Any = None
+    seen = zeros = 0
+    for n in range(8):
+        point = Point(n)
+        try:
+            a, t = evaluate(answer, point), evaluate(target, point)
+        except NeedsSymbolic:
+            return None
+        except _FAILURES:
+            continue
+        if not a and not t:
+            zeros += 1
+            continue
+        if not a or not t:
+            return False if not answer.symbols() == target.symbols() else None
+        if positive and not (is_real(a) and is_real(t)):
+            continue
+        if ratio is None:
+            ratio = a / t
+            if positive and ratio.real < 0:
+                return False
+        elif not close(a, ratio * t):
+            return None
+        seen += 1
+        if seen >= 4:
+            break
+    closed = not answer.symbols() and not target.symbols()
+    return True if seen >= 3 or zeros >= 3 or (closed and seen + zeros) else None
+
+
+def orders_same(answer: Term, target: Term) -> bool | None:
+    """Whether two inequalities with names on both sides are the same up to a positive factor."""
+    if len(answer.args) != 2 or len(target.args) != 2:
+        if len(answer.args) != len(target.args):
+            return False
+        if answer.name.split(" ") == target.name.split(" "):
+            return all(value_same(a, t) for a, t in zip(answer.args, target.args, strict=True))
+        return all(value_same(a, t) for a, t in zip(answer.args[::-1], target.args, strict=True))
+    a, a_strict = _positive(answer)
+    t, t_strict = _positive(target)
+    if a_strict != t_strict:
+        return False
+    return proportional(a, t, positive=True)
+
+
+def _positive(term: Term) -> tuple[Term, bool]:
+    """The expression that an inequality says is positive, and whether strictly."""
+    left, right = term.args
+    if term.name in ("<", "<="):
+        left, right = right, left
+    return Term("add", (left, Term("neg", (right,)))), term.name in ("<", ">")
