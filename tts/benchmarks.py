@@ -6,8 +6,6 @@ which checker compares it. `TTS_DATA/<name>.jsonl` (or .csv, .parquet) overrides
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,13 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tts import catalog
 from tts.errors import DataError, InputError
+from tts.rows import FILE_SUFFIXES, file_hash, read_rows
 from tts.types import Example, Problem
 from tts.verify.extract import DEFAULT, read_target
 
 QUESTION_FIELDS = ("question", "problem", "prompt")
 TARGET_FIELDS = ("answer", "target", "final_answer")
 ID_FIELDS = ("id", "unique_id")
-FILE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 
 class Card(BaseModel):
@@ -141,86 +139,12 @@ def _hub_rows(card: Card) -> list[tuple[int, dict[str, Any]]]:
         raise InputError(f"benchmark {card.name!r} names neither a hub dataset nor a file")
     try:
         data = datasets.load_dataset(card.hub, card.config, split=card.split, revision=card.revision)
-    except Exception as error:  # noqa: BLE001 - datasets raises anything from OSError to its own dozen classes
+    except Exception as error:
         raise InputError(
             f"cannot load {card.hub} from the Hugging Face hub: {str(error).splitlines()[0] or type(error).__name__}",
-            f"with no network, give a local copy: tts eval {card.name}=FILE, or TTS_DATA=FOLDER holding {card.name}.jsonl",
+            f"with no network, give a local copy: tts eval {card.name}=FILE, or TTS_DATA=FOLDER with {card.name}.jsonl",
         ) from error
     return [(number, dict(row)) for number, row in enumerate(data, 1)]
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes: the revision of a local dataset."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, row) of a JSONL, CSV or Parquet file.
-
-    Raises:
-        DataError: missing, empty, a folder, not text, or a malformed line, named by its number.
-    """
-    if not path.exists():
-        raise DataError(f"no such file: {path}")
-    if path.is_dir():
-        raise DataError(f"{path} is a folder, not a file of problems")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty")
-    reader = {".csv": _csv_rows, ".parquet": _parquet_rows}.get(path.suffix, _json_rows)
-    try:
-        yield from reader(path)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                cut = "" if line.endswith("\n") else "; the line has no end, so the file may be half-written"
-                raise DataError(f"{path}:{number}: not JSON: {error.msg} at column {error.colno}{cut}") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}:{number}: a JSON object is expected, found {type(row).__name__}")
-            yield number, row
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import csv
-
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, strict=True)
-        try:
-            for row in reader:
-                if None in row or None in row.values():
-                    raise DataError(
-                        f"{path}:{reader.line_num}: the header has {len(reader.fieldnames or ())} columns, "
-                        "this row has another number"
-                    )
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise DataError(f"{path}:{reader.line_num}: {error}") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.ParquetFile(path)
-    except pyarrow.ArrowInvalid as error:
-        raise DataError(f"{path} is not a Parquet file: {error}") from error
-    number = 0
-    for batch in table.iter_batches():
-        for row in batch.to_pylist():
-            number += 1
-            yield number, row
 
 
 def build(
@@ -274,7 +198,7 @@ def build(
 
 
 def _usual_id(row: Mapping[str, Any]) -> list[str]:
-    """GSM-Symbolic's `id` is a template's; with `instance` it is a problem's (Mirzadeh et al. 2024, arXiv:2410.05229)."""
+    """GSM-Symbolic's `id` is a template's, a problem's with `instance` (Mirzadeh et al. 2024, arXiv:2410.05229)."""
     found = [f for f in ID_FIELDS if f in row][:1]
     return [*found, "instance"] if found and "instance" in row else found
 

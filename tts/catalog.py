@@ -126,7 +126,7 @@ def render(template: str, /, **values: object) -> str:
 
     source = find("prompts", template)
     try:
-        return _template(source).render(**values).strip()
+        return str(_template(source).render(**values)).strip()
     except jinja2.TemplateError as error:
         raise CatalogError(f"{source.path}: {error}") from error
 

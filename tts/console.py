@@ -8,12 +8,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.spinner import Spinner
 from rich.table import Table
 
 from tts.errors import TTSError
@@ -77,10 +79,12 @@ def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any
 
 
 @contextlib.contextmanager
-def waiting(text: str) -> Any:
+def waiting(text: str) -> Iterator[None]:
     """A spinner on a terminal, a line elsewhere, while something blocking goes on."""
     if err.is_terminal:
-        with err.status(escape(text)):
+        # Not `err.status`: it would take over sys.stderr, and bring back what an engine's start sends to its log.
+        spinner = Spinner("dots", escape(text))
+        with Live(spinner, console=err, transient=True, redirect_stdout=False, redirect_stderr=False):
             yield
     else:
         note(text)
@@ -90,8 +94,9 @@ def waiting(text: str) -> Any:
 class Board:
     """Progress of one benchmark: problems done, accuracy so far with its interval, tokens per second, time left."""
 
-    def __init__(self, name: str, total: int, done: int, generated: Callable[[], int]) -> None:
+    def __init__(self, name: str, total: int, done: int, generated: Callable[[], int], *, graded: bool = True) -> None:
         self._name, self._total, self._done = name, total, done
+        self._graded = graded
         self._resumed = done
         self._generated = generated
         self._scored = self._correct = self._errors = self._running = 0
@@ -113,7 +118,7 @@ class Board:
     def accuracy(self) -> str:
         """Of the problems ended in this life, with Wilson's 95 % interval."""
         if not self._scored:
-            return "accuracy –"
+            return "accuracy –" if self._graded else ""
         low, high = wilson(self._correct, self._scored)
         return f"accuracy {100 * self._correct / self._scored:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
@@ -137,10 +142,12 @@ class Board:
     def line(self) -> str:
         """All of it in one line."""
         errors = f", {self._errors} errors" if self._errors else ""
-        return (
-            f"{self._name}: {self._done}/{self._total} ({self._running} in flight{errors}), "
-            f"{self.accuracy()}, {self.rate()}, left {self.eta()}"
+        parts = (
+            f"{self._name}: {self._done}/{self._total} ({self._running} in flight{errors})",
+            *(part for part in (self.accuracy(), self.rate()) if part),
+            f"left {self.eta()}",
         )
+        return ", ".join(parts)
 
     @contextlib.asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
@@ -152,7 +159,8 @@ class Board:
             ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await ticker
-            note(self.line())
+            if self._graded:
+                note(self.line())
 
     async def _live(self) -> None:
         columns = (

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tts.evaluate import Ledger, usage_columns
+from tts.evaluate import usage_columns
 from tts.metrics import pools, summarise
 from tts.stats import Estimate
 from tts.store import read_json, read_records
+from tts.types import Usage
 
 COLUMNS = (
     *("run_id", "date", "benchmark", "dataset", "revision", "model", "strategy", "n", "verifier", "budget"),
@@ -26,19 +27,19 @@ def summary(run: Path) -> dict[str, Any]:
 
     `seconds` of the usage is the run's wall time over its lives, not the sum over problems that overlapped.
     """
-    ledger = Ledger()
+    tally = Tally()
 
     def counted() -> Any:
         for record in read_records(run):
-            ledger.add(record)
+            tally.add(record)
             yield record
 
     metrics = summarise(pools(counted()))
-    usage = usage_columns(ledger.usage)
+    usage = usage_columns(tally.usage)
     manifest = read_json(run / "manifest.json")
     usage["problem_seconds"] = usage["seconds"]
     usage["seconds"] = round(sum(life["seconds"] for life in manifest.get("lives", [])), 3)
-    problems = len(ledger.problems)
+    problems = len(tally.problems)
     return {
         "run_id": manifest["run_id"],
         "metrics": {name: _metric(e) for name, e in metrics.items()},
@@ -46,7 +47,7 @@ def summary(run: Path) -> dict[str, Any]:
             **usage,
             "tokens_per_problem": round(usage["generated_tokens"] / problems, 3) if problems else None,
         },
-        "counts": {"problems": problems, **ledger.counts},
+        "counts": {"problems": problems, **tally.counts},
     }
 
 
@@ -83,3 +84,45 @@ def result_rows(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> list
         estimate = {"metric": name, "value": metric["value"], "stderr": metric["stderr"]}
         rows.append({**same, **estimate, "ci_low": low, "ci_high": high, "ci_method": metric["ci_method"]})
     return [{column: row.get(column) for column in COLUMNS} for row in rows or [same]]
+
+
+COUNTS = (
+    *("records", "scored", "correct", "wrong", "unscored", "no_answer", "checker_timeouts"),
+    *("errors", "over_budget", "candidates", "truncated", "aborted", "unanswered_candidates"),
+)
+"""How attempts at problems ended; then how many candidates they drew, and how many of those were cut,
+aborted, or had no answer."""
+
+
+class Tally:
+    """Counts over records: what was spent and how problems ended. Holds numbers only, however long the run."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self.counts: dict[str, int] = dict.fromkeys(COUNTS, 0)
+        self.problems: set[str] = set()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count one record."""
+        self.usage.add(Usage(**record["usage"]))
+        self.problems.add(record["problem_id"])
+        grade, candidates = record["grade"], record["solution"]["candidates"]
+        failed, correct = record["status"] == "error", grade["correct"]
+        happened = {
+            "records": True,
+            "errors": failed,
+            "over_budget": record["status"] == "over_budget",
+            "scored": correct is not None and not failed,
+            "correct": correct is True,
+            "wrong": correct is False and grade["status"] == "ok",
+            "unscored": correct is None and not failed,
+            "no_answer": not failed and record["solution"]["answer"] is None,
+            "checker_timeouts": grade["status"] == "timeout",
+        }
+        for name, yes in happened.items():
+            self.counts[name] += bool(yes)
+        self.counts["candidates"] += len(candidates)
+        for candidate in candidates:
+            self.counts["truncated"] += candidate["finish"] == "length"
+            self.counts["aborted"] += candidate["finish"] == "abort"
+            self.counts["unanswered_candidates"] += candidate["answer"] is None

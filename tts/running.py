@@ -183,10 +183,7 @@ async def execute(
                 planned.strategy,
                 setup,
                 concurrency=planned.concurrency(engine),
-                write=lambda record: (
-                    run.record(record),
-                    run.done.add((record["problem_id"], record["attempt"])),
-                )[0],
+                write=run.record,
                 watch=watch,
                 stop=stop,
                 repeats=planned.repeats,

@@ -54,7 +54,7 @@ async def engine_for(settings: Settings, log: Path) -> AsyncIterator[Engine]:
 
 @contextlib.contextmanager
 def interruptible(stop: Stop) -> Iterator[None]:
-    """First Ctrl-C: finish what has begun. Second, or SIGTERM, or a closed terminal: abort it, keep what is finished."""
+    """First Ctrl-C: finish what has begun. Second, or SIGTERM, or a closed terminal: abort it and save."""
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()
 

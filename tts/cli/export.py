@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from tts.errors import InputError
 
 
-class FormatName(StrEnum):
-    csv = "csv"
-    jsonl = "jsonl"
-    parquet = "parquet"
-
-
-class TableName(StrEnum):
-    results = "results"
-    problems = "problems"
-    samples = "samples"
-
-
 def export(
     run: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")],
-    format: Annotated[FormatName, typer.Option("--format", help="csv, jsonl or parquet.")] = FormatName.csv,  # noqa: A002
-    table: Annotated[TableName, typer.Option("--table", help="results, problems or samples.")] = TableName.results,
+    format: Annotated[
+        Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="csv, jsonl or parquet.")
+    ] = "csv",
+    table: Annotated[
+        Literal["results", "problems", "samples"], typer.Option("--table", help="results, problems or samples.")
+    ] = "results",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file; stdout if not given.", metavar="FILE")
     ] = None,
@@ -35,10 +26,10 @@ def export(
     """Write a run's results (a row a metric), problems (a row a problem) or samples (a row a candidate)."""
     from tts.export import rows, write_table, write_text
 
-    content = rows(run, table.value)
+    content = rows(run, table)
     if output is not None and str(output) != "-":
-        write_table(content, table.value, format.value, output)
-    elif format is FormatName.parquet:
+        write_table(content, table, format, output)
+    elif format == "parquet":
         raise InputError("Parquet is binary: it needs -o FILE")
     else:
-        write_text(content, table.value, format.value, sys.stdout)
+        write_text(content, table, format, sys.stdout)

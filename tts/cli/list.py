@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from tts import catalog, console
 
 
-class Kind(StrEnum):
-    strategies = "strategies"
-    benchmarks = "benchmarks"
-    verifiers = "verifiers"
-    prompts = "prompts"
-
-
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="strategies, benchmarks, verifiers or prompts.")],
+    kind: Annotated[
+        Literal["strategies", "benchmarks", "verifiers", "prompts"],
+        typer.Argument(help="strategies, benchmarks, verifiers or prompts."),
+    ],
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List strategies with their options, benchmarks, verifiers or prompts."""
     content = {
-        Kind.strategies: _strategies,
-        Kind.benchmarks: _benchmarks,
-        Kind.verifiers: _verifiers,
-        Kind.prompts: _prompts,
+        "strategies": _strategies,
+        "benchmarks": _benchmarks,
+        "verifiers": _verifiers,
+        "prompts": _prompts,
     }[kind]()
     if json:
         console.say_json(content)
-    elif kind is Kind.strategies:
+    elif kind == "strategies":
         for entry in content:
             console.say(f"{entry['name']}: {entry['description']}")
             for option in entry["options"]:

@@ -26,7 +26,7 @@ def run(
     n: o.N = None,
     option: o.Option = None,
     prompt: o.PromptName = None,
-    input: Annotated[  # noqa: A002 - the option's name is the contract's
+    input: Annotated[
         Path | None,
         typer.Option("--input", help="A .jsonl, .csv or .parquet file of questions.", metavar="FILE"),
     ] = None,
@@ -76,6 +76,7 @@ def run(
 def _questions(question: str | None, file: Path | None, settings: Settings) -> Benchmark:
     from tts import benchmarks
     from tts.types import Example, Problem
+    from tts.verify.extract import DEFAULT
 
     if (question is None) == (file is None):
         raise InputError("one question or --input FILE is needed" + (", not both" if question else ""))
@@ -84,7 +85,7 @@ def _questions(question: str | None, file: Path | None, settings: Settings) -> B
     text = sys.stdin.read() if question == "-" else str(question)
     if not text.strip():
         raise InputError("the question is empty")
-    extract = (*benchmarks.DEFAULT, "last-number")
+    extract = (*DEFAULT, "last-number")
     return benchmarks.Benchmark("question", "", "", (Example(Problem("1", text.strip()), None),), extract=extract)
 
 
@@ -108,7 +109,9 @@ async def _answer(benchmark: Benchmark, settings: Settings, *, as_json: bool, ma
                 engine, journal, checker, planned.sampling, settings.budget, settings.seed,
                 settings.prompt or benchmark.prompt, benchmark.extract,
             )  # fmt: skip
-            board = console.Board("run", len(benchmark.examples), 0, lambda: engine.counters()["generated_tokens"])
+            board = console.Board(
+                "run", len(benchmark.examples), 0, lambda: engine.counters()["generated_tokens"], graded=False
+            )
             async with board.shown():
                 await evaluate(
                     benchmark.examples, strategy, setup,

@@ -62,7 +62,6 @@ class ScriptedEngine:
         self._script = script or arithmetic
         self._slots = asyncio.Semaphore(max_sequences)
         self._running: dict[str, asyncio.Event] = {}
-        self._words: dict[int, str] = {}
         self._totals = {"prompt_tokens": 0, "cached_tokens": 0, "generated_tokens": 0}
         self._dead: str | None = None
 
@@ -72,8 +71,7 @@ class ScriptedEngine:
 
     def encode(self, text: str) -> tuple[int, ...]:
         words = _TOKEN.findall(text)
-        ids = tuple(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=4).digest()) & 0x7FFFFFFF for w in words)
-        return ids
+        return tuple(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=4).digest()) & 0x7FFFFFFF for w in words)
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
@@ -150,9 +148,8 @@ def arithmetic(prompt: str, seed: int) -> Reply:
     a, b = numbers[0], numbers[-1]
     guesses = (a + b, a + b, a + b, abs(a - b), a * b, sum(numbers))
     value = random.Random(f"{prompt}\0{seed}").choice(guesses)
-    return Reply(
-        f"The numbers given are {', '.join(map(str, numbers))}.\n\nTogether they make {value}.\n\nThe answer is \\boxed{{{value}}}."
-    )
+    given = ", ".join(map(str, numbers))
+    return Reply(f"The numbers given are {given}.\n\nTogether they make {value}.\n\nThe answer is \\boxed{{{value}}}.")
 
 
 def load_script(where: str) -> Script:

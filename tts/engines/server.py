@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import openai
@@ -19,10 +19,11 @@ import tenacity
 
 from tts.catalog import nearest
 from tts.engines.confidence import self_certainty
+from tts.engines.replies import Reply, finish, gather, take
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.errors import EngineDead, EngineUnavailable, InputError, RequestError
 from tts.flops import flops_per_token
-from tts.types import Completion, Finish, Message, Prompt, Sampling
+from tts.types import Completion, Message, Prompt, Sampling
 
 PASSING = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError)
 """What another attempt may mend; a timeout is a connection error."""
@@ -33,20 +34,6 @@ class _Server:
     client: openai.AsyncOpenAI
     url: str
     outstanding: int = 0
-
-
-@dataclass
-class _Partial:
-    """What has arrived of a reply."""
-
-    text: str = ""
-    token_ids: tuple[int, ...] = ()
-    finish: str | None = None
-    prompt_tokens: int = 0
-    cached_tokens: int | None = None
-    generated_tokens: int = 0
-    logprob_sum: float | None = None
-    top_logprobs: list[list[float]] = field(default_factory=list)
 
 
 class ServerEngine:
@@ -123,39 +110,39 @@ class ServerEngine:
         self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
     ) -> Completion:
         aborted = self._running[request_id] = asyncio.Event()
-        partial = _Partial()
+        reply = Reply()
         began = time.monotonic()
-        reply = asyncio.ensure_future(self._with_retries(prompt, sampling, seed, partial))
+        call = asyncio.ensure_future(self._with_retries(prompt, sampling, seed, reply))
         stop = asyncio.ensure_future(aborted.wait())
         try:
-            await asyncio.wait((reply, stop), return_when=asyncio.FIRST_COMPLETED)
-            if not reply.done():
-                reply.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await reply
-                partial.finish = "abort"
+            await asyncio.wait((call, stop), return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                call.result()
             else:
-                reply.result()
+                call.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await call
+                reply.finish = "abort"
         finally:
-            reply.cancel()
+            call.cancel()
             stop.cancel()
             del self._running[request_id]
-        self._totals["prompt_tokens"] += partial.prompt_tokens
-        self._totals["generated_tokens"] += partial.generated_tokens
+        self._totals["prompt_tokens"] += reply.prompt_tokens
+        self._totals["generated_tokens"] += reply.generated_tokens
         return Completion(
-            text=partial.text,
-            finish=_finish(partial.finish),
-            token_ids=partial.token_ids,
-            prompt_tokens=partial.prompt_tokens,
-            cached_tokens=partial.cached_tokens if partial.prompt_tokens else 0,
-            generated_tokens=partial.generated_tokens,
-            logprob_sum=partial.logprob_sum,
-            self_certainty=self._self_certainty(partial.top_logprobs, sampling.top_logprobs),
+            text=reply.text,
+            finish=finish(reply.finish),
+            token_ids=reply.token_ids,
+            prompt_tokens=reply.prompt_tokens,
+            cached_tokens=reply.cached_tokens if reply.prompt_tokens else 0,
+            generated_tokens=reply.generated_tokens,
+            logprob_sum=reply.logprob_sum,
+            self_certainty=self._self_certainty(reply.top_logprobs, sampling.top_logprobs),
             seed=seed,
             seconds=time.monotonic() - began,
         )
 
-    async def _with_retries(self, prompt: Prompt, sampling: Sampling, seed: int, partial: _Partial) -> None:
+    async def _with_retries(self, prompt: Prompt, sampling: Sampling, seed: int, reply: Reply) -> None:
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(PASSING),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
@@ -165,7 +152,7 @@ class ServerEngine:
         try:
             async for attempt in attempts:
                 with attempt:
-                    await self._attempt(prompt, sampling, seed, partial)
+                    await self._attempt(prompt, sampling, seed, reply)
         except openai.APIConnectionError as error:
             where = ", ".join(s.url for s in self._servers)
             raise EngineDead(f"lost the server at {where} ({self._attempts} attempts): {error}") from error
@@ -174,8 +161,8 @@ class ServerEngine:
         except openai.OpenAIError as error:
             raise RequestError(f"the server's reply cannot be used: {error}") from error
 
-    async def _attempt(self, prompt: Prompt, sampling: Sampling, seed: int, partial: _Partial) -> None:
-        partial.__init__()  # type: ignore[misc]  # a failed attempt leaves nothing behind
+    async def _attempt(self, prompt: Prompt, sampling: Sampling, seed: int, reply: Reply) -> None:
+        reply.restart()  # a failed attempt leaves nothing behind
         server = min(self._servers, key=lambda s: s.outstanding)
         server.outstanding += 1
         try:
@@ -191,9 +178,9 @@ class ServerEngine:
                 )
             answer = await call
             if self._stream:
-                await _gather(answer, partial)
+                await gather(answer, reply)
             else:
-                _take(answer, partial)
+                take(answer, reply)
         finally:
             server.outstanding -= 1
 
@@ -281,58 +268,6 @@ def _tokenizer(
     with contextlib.suppress(OSError, ValueError):
         config = AutoConfig.from_pretrained(source).to_dict()
     return ChatTemplate(tokenizer, template), config
-
-
-def _take(answer: Any, partial: _Partial) -> None:
-    """Read a whole reply."""
-    choice = answer.choices[0]
-    partial.text = (choice.message.content or "") if hasattr(choice, "message") else choice.text
-    partial.token_ids = tuple(getattr(choice, "token_ids", None) or ())
-    partial.finish = choice.finish_reason
-    _add_logprobs(choice.logprobs, partial)
-    _count(answer.usage, partial)
-
-
-async def _gather(chunks: AsyncIterator[Any], partial: _Partial) -> None:
-    """Read a reply as it streams, so that what has come is known when it is cut."""
-    async for chunk in chunks:
-        if chunk.usage is not None:
-            _count(chunk.usage, partial)
-        for choice in chunk.choices:
-            partial.text += (choice.delta.content or "") if hasattr(choice, "delta") else choice.text
-            partial.token_ids += tuple(getattr(choice, "token_ids", None) or ())
-            partial.finish = choice.finish_reason or partial.finish
-            _add_logprobs(choice.logprobs, partial)
-
-
-def _count(usage: Any, partial: _Partial) -> None:
-    if usage is None:
-        raise openai.OpenAIError("no usage in the reply: tokens cannot be counted")
-    partial.prompt_tokens, partial.generated_tokens = usage.prompt_tokens, usage.completion_tokens or 0
-    details = getattr(usage, "prompt_tokens_details", None)
-    partial.cached_tokens = details.cached_tokens if details is not None else None
-
-
-def _add_logprobs(logprobs: Any, partial: _Partial) -> None:
-    """Both shapes of log-probabilities: a completion's parallel lists, and a chat's list of tokens."""
-    if logprobs is None:
-        return
-    if (content := getattr(logprobs, "content", None)) is not None:
-        chosen = [token.logprob for token in content]
-        tops = [[t.logprob for t in token.top_logprobs or ()] for token in content]
-    else:
-        chosen = [value for value in logprobs.token_logprobs or () if value is not None]
-        tops = [list(top.values()) for top in logprobs.top_logprobs or () if top]
-    partial.logprob_sum = (partial.logprob_sum or 0.0) + sum(chosen)
-    partial.top_logprobs += tops
-
-
-def _finish(reason: str | None) -> Finish:
-    match reason:
-        case "stop" | "length" | "abort":
-            return reason
-        case _:
-            raise RequestError(f"the server ended the request with {reason!r}")
 
 
 def _said(error: openai.APIStatusError) -> str:

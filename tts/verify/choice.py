@@ -7,10 +7,16 @@ import re
 from tts.verify.reading import plain, tidy
 
 _LETTER = re.compile(r"\(?\[?([A-Ja-j])[\])]?[.:)]?")
-_OPTION = re.compile(r"[(\[]?([A-J])(?:[)\]]|[.:)])\s*\S|[(\[]([A-J])[)\]]$|(?:option|choice|answer)\s*:?\s*[(\[]?([A-J])\b[)\]]?",
-                     re.IGNORECASE)  # fmt: skip
-_SPOKEN = re.compile(r"^[(\[]?([A-J])[)\].]*\s*(?=[^\x00-\x7f]|\n|$)|\b(?:it's|it is|is|answer:?|option|choose|est|ist|es)\s+"
-                     r"(?:for sure |definitely |clearly |option |choice |letter )?[(\[]?([A-J])(?:[)\]]|\b)(?!')")  # fmt: skip
+_OPTION = re.compile(
+    r"[(\[]?([A-J])(?:[)\]]|[.:)])\s*\S|[(\[]([A-J])[)\]]$"
+    r"|(?:option|choice|answer)\s*:?\s*[(\[]?([A-J])\b[)\]]?",
+    re.IGNORECASE,
+)
+_SPOKEN = re.compile(
+    r"^[(\[]?([A-J])[)\].]*\s*(?=[^\x00-\x7f]|\n|$)"
+    r"|\b(?:it's|it is|is|answer:?|option|choose|est|ist|es)\s+"
+    r"(?:for sure |definitely |clearly |option |choice |letter )?[(\[]?([A-J])(?:[)\]]|\b)(?!')"
+)
 _SYNONYMS = [
     {"no solution", "no solutions", "no real solution", "no real solutions", "none", "does not exist", "dne",
      "not exist", "doesn't exist", "empty set", "emptyset", "varnothing", "∅", "there is no solution", "no such value",

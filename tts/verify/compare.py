@@ -103,8 +103,8 @@ def same(answer: Term, target: Term) -> bool | None:
         return match_unordered(items(answer), items(target))
     if answer.op == "rel" or target.op == "rel" or answer.op == "label" or target.op == "label":
         return _statements_same(answer, target)
-    if answer.op == "set" and target.op == "set" or "set" in (answer.op, target.op) and (
-        answer.op not in _SET_OPS or target.op not in _SET_OPS
+    if (answer.op == "set" and target.op == "set") or (
+        "set" in (answer.op, target.op) and (answer.op not in _SET_OPS or target.op not in _SET_OPS)
     ):
         return match_unordered(items(answer), items(target))
     if answer.op in _SET_OPS or target.op in _SET_OPS:
@@ -122,10 +122,12 @@ def _words(term: Term) -> str:
 
 
 def _lists_same(answer: Term, target: Term) -> bool | None:
-    conditions = [t for t in (answer, target) if t.op == "list" and t.name in ("and", "or") and any(map(is_order, t.args))]
+    conditions = [
+        t for t in (answer, target) if t.op == "list" and t.name in ("and", "or") and any(map(is_order, t.args))
+    ]
     if conditions:
         return _spans_same(answer, target)
-    if target.op == "list" and target.name == "or" and all(is_equation(t) for t in target.args) or (
+    if (target.op == "list" and target.name == "or" and all(is_equation(t) for t in target.args)) or (
         answer.op == "list" and answer.name == "or" and is_equation(target)
     ):
         verdict = _alternatives_same(answer, target)
@@ -154,7 +156,9 @@ def _alike(first: list[str], second: list[str]) -> bool:
 
 def _names(terms: list[Term]) -> list[str]:
     """The labels of labelled values; empty unless every value has one."""
-    names = [repr(t.args[0]) if is_equation(t) and is_label(t.args[0]) else t.name if t.op == "label" else "" for t in terms]
+    names = [
+        repr(t.args[0]) if is_equation(t) and is_label(t.args[0]) else t.name if t.op == "label" else "" for t in terms
+    ]
     return names if all(names) else []
 
 
@@ -182,15 +186,21 @@ def _alternatives_same(answer: Term, target: Term) -> bool | None:
 def _statements_same(answer: Term, target: Term) -> bool | None:
     if is_equation(answer) and is_equation(target):
         a, t = unlabelled(answer), unlabelled(target)
-        if a is not answer and t is not target:
+        if a is not answer and t is not target and answer.args and target.args:
             mine, theirs = answer.args[0], target.args[0]
-            if mine == theirs or len(answer.args) > 2 or len(target.args) > 2 or a.op in _PAIRS or "text" in (mine.op, theirs.op):
+            if (
+                mine == theirs
+                or len(answer.args) > 2
+                or len(target.args) > 2
+                or a.op in _PAIRS
+                or "text" in (mine.op, theirs.op)
+            ):
                 return same(a, t)
         if len(answer.args) == len(target.args) == 2:
             return equations_same(answer, target)
     if is_order(target) or is_order(answer) or "!=" in answer.name.split(" ") or "!=" in target.name.split(" "):
         return _spans_same(answer, target)
-    if "~" in target.name.split(" ") and target.op == "rel" and not is_label(target.args[0]):
+    if "~" in target.name.split(" ") and target.op == "rel" and target.args and not is_label(target.args[0]):
         return any(same(answer, part) for part in target.args)
     a, t = unlabelled(answer), unlabelled(target)
     if a is answer and t is target:

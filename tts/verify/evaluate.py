@@ -173,10 +173,13 @@ _hcos: Callable[[Any], Any] = lambda x: (_exp(x) + _exp(-x)) / 2  # noqa: E731
 _htan: Callable[[Any], Any] = lambda x: _hsin(x) / _hcos(x)  # noqa: E731
 _ONE: dict[str, Callable[[Any], Any]] = {
     "sin": _sin, "cos": _cos, "tan": _tan, "cot": _cot, "sec": _inverse(_cos), "csc": _inverse(_sin),
-    "sinh": _hsin, "cosh": _hcos, "tanh": _htan, "coth": _inverse(_htan), "sech": _inverse(_hcos), "csch": _inverse(_hsin),
+    "sinh": _hsin, "cosh": _hcos, "tanh": _htan, "coth": _inverse(_htan), "sech": _inverse(_hcos),
+    "csch": _inverse(_hsin),
     "asin": mp.asin, "acos": mp.acos, "atan": mp.atan, "asec": _of_inverse(mp.acos), "acsc": _of_inverse(mp.asin),
-    "acot": _of_inverse(mp.atan), "asinh": mp.asinh, "acosh": mp.acosh, "atanh": mp.atanh, "asech": _of_inverse(mp.acosh),
-    "acsch": _of_inverse(mp.asinh), "acoth": _of_inverse(mp.atanh), "exp": _exp, "ln": _log, "sqrt": mp.sqrt, "abs": abs,
+    "acot": _of_inverse(mp.atan), "asinh": mp.asinh, "acosh": mp.acosh, "atanh": mp.atanh,
+    "asech": _of_inverse(mp.acosh),
+    "acsch": _of_inverse(mp.asinh), "acoth": _of_inverse(mp.atanh), "exp": _exp, "ln": _log, "sqrt": mp.sqrt,
+    "abs": abs,
     "floor": _whole(mp.floor), "ceil": _whole(mp.ceil), "factorial": lambda x: _gamma(x + 1), "gammafn": _gamma,
     "re": lambda x: x.real, "im": lambda x: x.imag if isinstance(x, mp.mpc) else mp.zero, "arg": mp.arg, "erf": mp.erf,
     "sign": lambda x: mp.sign(x), "cbrt": mp.cbrt,
@@ -223,7 +226,9 @@ def _series(term: Term, point: Point, real_roots: bool) -> Any:
         raise NeedsSymbolic("series")
     result = mp.zero if term.name == "sum" else mp.one
     for k in range(int(first), int(last) + 1):
-        inner = Point(point.number, {**point.values, variable.name: mp.mpf(k), "\0depth": point.values.get("\0depth", 0) + 1})
+        inner = Point(
+            point.number, {**point.values, variable.name: mp.mpf(k), "\0depth": point.values.get("\0depth", 0) + 1}
+        )
         value = evaluate(body, inner, real_roots)
         result = result + value if term.name == "sum" else result * value
     return check_size(result)

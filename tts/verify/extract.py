@@ -63,7 +63,7 @@ def _balanced(text: str, start: int) -> int:
 def _boxes(text: str) -> list[tuple[int, int, str]]:
     """(start, end, content) of the last boxes that stand side by side, outermost only; [] if none closes."""
     found: list[tuple[int, int, str]] = []
-    starts = [m for m in _BOX.finditer(text)]
+    starts = list(_BOX.finditer(text))
     budget = 2 * len(text) + 1_000
     for match in reversed(starts):
         if budget < 0:
@@ -164,7 +164,7 @@ def last_number(text: str) -> str | None:
 def bare(text: str) -> str | None:
     """The whole text, if it is one short line without prose."""
     line = text.strip()
-    if not line or "\n" in line or len(line) > 400 or is_prose(line):
+    if not line or "\n" in line or len(line) > 400 or _BOX.search(line) or is_prose(line):
         return None
     return line
 

@@ -8,6 +8,7 @@ and the text layer decides.
 from __future__ import annotations
 
 import re
+
 from tts.verify.atoms import Atoms
 from tts.verify.reading import respell
 from tts.verify.terms import MAX_CHARS, MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num
@@ -59,9 +60,9 @@ class Parser(Atoms):
     def separator(self) -> str:
         """Consumes a separator and says which; '' where there is none."""
         token = self.peek()
-        if token.kind == "op" and token.text in (",", ";", "and", "or") or token.kind == "cmd" and token.text in (
+        if (token.kind == "op" and token.text in (",", ";", "and", "or")) or (token.kind == "cmd" and token.text in (
             "land", "lor", "wedge", "vee", "\\"
-        ):  # fmt: skip
+        )):  # fmt: skip
             self.advance()
             return {"land": "and", "wedge": "and", "lor": "or", "vee": "or", "\\": ","}.get(token.text, token.text)
         if token.kind == "word" and token.text in ("and", "or", "oder", "und", "et", "ou"):

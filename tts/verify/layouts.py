@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+
 from tts.verify.terms import MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num
 from tts.verify.tokens import Token
 
@@ -188,9 +189,7 @@ class Layouts:
                 if token.text == "\\" and token.kind == "cmd":
                     self.advance()
                     rows.append([])
-                elif token.text == "&" and token.kind in ("op", "cmd"):
-                    self.advance()
-                elif token.text == "," and rows[-1]:
+                elif (token.text == "&" and token.kind in ("op", "cmd")) or (token.text == "," and rows[-1]):
                     self.advance()
                 else:
                     rows[-1].append(self.statement() if name in _ROWS else self.inside(cells | {"end"}))
@@ -228,9 +227,8 @@ class Layouts:
             args = (args[0], base)
         if name in ("lg", "lb"):
             name, args = "log", (args[0], num(10 if name == "lg" else 2))
-        if power is not None and power.op == "neg" and power.args[0] == num(1) or power == num(-1):
-            if name in _RAISED:
-                return Term("call", args, "a" + name)
+        if name in _RAISED and power in (num(-1), Term("neg", (num(1),))):
+            return Term("call", args, "a" + name)
         value = Term("call", args, name)
         return Term("pow", (value, power)) if power is not None else value
 
@@ -239,7 +237,7 @@ class Layouts:
         token = self.peek()
         if token.kind == "op" and token.text in ("(", "["):
             return self.call_arguments()
-        if token.kind == "op" and token.text == "{" or name in ("abs", "floor", "ceil", "sqrt", "cbrt"):
+        if (token.kind == "op" and token.text == "{") or name in ("abs", "floor", "ceil", "sqrt", "cbrt"):
             value = self.argument()
             return value.args if value.op == "list" else (value,)
         with self.deeper():

@@ -9,12 +9,14 @@ context is used, so that no other user of mpmath in this process sees our precis
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 import mpmath
+from mpmath.libmp import ifac
 
 from tts.verify.terms import MAX_BITS, NeedsSymbolic, Term, TooLarge
 
@@ -133,20 +135,17 @@ def _factorial(values: list[Fraction]) -> Fraction | None:
     n = values[0]
     if n.denominator != 1 or not 0 <= n <= 4_000:
         return None
-    return Fraction(int(mpmath.libmp.ifac(int(n))))
+    return Fraction(int(ifac(int(n))))
 
 
 def _binomial(values: list[Fraction]) -> Fraction | None:
     n, k = values[0], values[1]
     if n.denominator != 1 or k.denominator != 1 or not 0 <= k <= n <= 4_000:
         return None
-    ifac = mpmath.libmp.ifac
     return Fraction(int(ifac(int(n)) // (ifac(int(k)) * ifac(int(n - k)))))
 
 
 def _gcd(values: list[Fraction]) -> Fraction:
-    import math
-
     top, bottom = abs(values[0].numerator), values[0].denominator
     for value in values[1:]:
         top = math.gcd(top * value.denominator, abs(value.numerator) * bottom)
@@ -179,7 +178,16 @@ _INTEGRAL: dict[str, Callable[[list[Fraction]], Fraction | None]] = {
 class Point:
     """Values for names, drawn from the point's number and the name; and for unknown functions, by the same."""
 
-    RANGES = ((0.3, 2.2), (-2.5, -0.2), (2.0, 9.0), (0.05, 0.95), (-9.0, 9.0), (-40.0, 60.0), (-3000.0, -200.0), (0.1, 30.0))
+    RANGES = (
+        (0.3, 2.2),
+        (-2.5, -0.2),
+        (2.0, 9.0),
+        (0.05, 0.95),
+        (-9.0, 9.0),
+        (-40.0, 60.0),
+        (-3000.0, -200.0),
+        (0.1, 30.0),
+    )
 
     def __init__(self, number: int, bound: Mapping[str, Any] | None = None) -> None:
         self.number = number

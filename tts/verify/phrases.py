@@ -27,7 +27,7 @@ class Phrases(Layouts):
                 level += 1
             elif token.kind == "op" and token.text in (")", "]", "}"):
                 level -= 1
-            if level < 0 or level == 0 and token.kind == "op" and token.text in ("and", "or", ";"):
+            if level < 0 or (level == 0 and token.kind == "op" and token.text in ("and", "or", ";")):
                 break
             self.advance()
         return True
@@ -46,7 +46,7 @@ class Phrases(Layouts):
         words: list[str] = []
         while True:
             token = self.peek()
-            if token.kind in ("word", "text") or words and token.kind in ("sym", "fn"):
+            if token.kind in ("word", "text") or (words and token.kind in ("sym", "fn")):
                 words.append(self.advance().text)
             elif words and token.text in ("^", "/", ".", "*", "-", "'") and token.kind == "op":
                 self.advance()

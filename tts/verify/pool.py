@@ -80,7 +80,7 @@ class CheckerPool:
         future = pool.schedule(_check, args=(answer, target), timeout=self.timeout)
         try:
             grade: Grade = await asyncio.wrap_future(future)
-        except (FutureTimeout, asyncio.TimeoutError):
+        except (TimeoutError, FutureTimeout):
             return Grade(False, "timeout", answer, target)
         except (ProcessExpired, MemoryError):
             return Grade(False, "too_large", answer, target)
@@ -136,7 +136,7 @@ class CheckerPool:
         pool, self._pool = self._pool, None
         if pool is None:
             return
-        pool.stop()
+        pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
         if self._own_server and not multiprocessing.active_children():
             _stop_server()
@@ -151,7 +151,7 @@ class CheckerPool:
 
 
 def _server() -> Any:
-    return forkserver._forkserver  # type: ignore[attr-defined]
+    return forkserver._forkserver
 
 
 def _server_pid() -> int | None:

@@ -19,17 +19,13 @@ _SIGNS = {
     "∨": " or ", "→": "\\to ", "∑": "\\sum ", "∏": "\\prod ", "∫": "\\int ", "ℏ": "\\hbar ", "，": ",", "。": ". ",
     "；": ";", "：": ":", "（": "(", "）": ")", "、": ",", "⟨": "\\langle ", "⟩": "\\rangle ", "⌊": "\\lfloor ",
     "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil ", "½": "\\frac12 ", "¼": "\\frac14 ", "¾": "\\frac34 ",
-    "⅓": "\\frac13 ", "⅔": "\\frac23 ", "⅛": "\\frac18 ", "€": "\\$", "£": "\\$", "¥": "\\$", "₹": "\\$", "¢": "\\text{ cents}",
+    "⅓": "\\frac13 ", "⅔": "\\frac23 ", "⅛": "\\frac18 ", "€": "\\$", "£": "\\$", "¥": "\\$", "₹": "\\$",
+    "¢": "\\text{ cents}",
     "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "", "\u2061": "", "\u2062": "*",
 }  # fmt: skip
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕϵ",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
-        "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega phi epsilon".split(),
-        strict=True,
-    )
-)
+_GREEK_NAMES = """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi
+chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega phi epsilon"""
+_GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕϵ", _GREEK_NAMES.split(), strict=True))
 _TABLE = str.maketrans({**_SIGNS, **{letter: f"\\{name} " for letter, name in _GREEK.items()}})
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")

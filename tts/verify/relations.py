@@ -13,7 +13,7 @@ from tts.verify.numbers import value_same
 from tts.verify.numeric import Point, Undefined, close, is_real
 from tts.verify.terms import NeedsSymbolic, Term, TooLarge, num, substitute
 
-_FAILURES = (Undefined, TooLarge, ZeroDivisionError, ValueError, OverflowError, ArithmeticError)
+_FAILURES = (Undefined, TooLarge, ArithmeticError, ValueError)
 _ORDER = frozenset(["<", "<=", ">", ">="])
 
 
@@ -27,7 +27,9 @@ def is_label(term: Term) -> bool:
         return all(is_label(a) for a in term.args)
     if term.op == "mul":
         if term.name == "()":
-            return all(a.op in ("sym", "num", "tuple", "const", "neg", "add", "rel", "inter", "union") for a in term.args)
+            return all(
+                a.op in ("sym", "num", "tuple", "const", "neg", "add", "rel", "inter", "union") for a in term.args
+            )
         syms = all(a.op == "sym" for a in term.args)
         return syms and (all(a.name[0].isupper() for a in term.args) or term.args[0].name == "d")
     if term.op == "div":
@@ -125,7 +127,7 @@ def proportional(answer: Term, target: Term, positive: bool) -> bool | None:
             zeros += 1
             continue
         if not a or not t:
-            return False if not answer.symbols() == target.symbols() else None
+            return False if answer.symbols() != target.symbols() else None
         if positive and not (is_real(a) and is_real(t)):
             continue
         if ratio is None:

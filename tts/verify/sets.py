@@ -33,7 +33,7 @@ Piece = tuple[End, End]
 
 def _end(term: Term, closed: bool) -> End:
     term = bare(term)
-    if term == INFINITY or term == _MINUS_INFINITY:
+    if term in (INFINITY, _MINUS_INFINITY):
         return End(term, mp.inf if term == INFINITY else -mp.inf, False)
     if term.symbols():
         raise NeedsSymbolic("an end with names in it")
@@ -131,15 +131,15 @@ def _comparison(left: Term, sign: str, right: Term) -> list[Piece]:
 
 
 def _fixed(term: Term) -> bool:
-    return not any(t.op == "sym" or t.op == "call" and t.name.startswith("@") for t in term.walk())
+    return not any(t.op == "sym" or (t.op == "call" and t.name.startswith("@")) for t in term.walk())
 
 
 def _is_name(term: Term) -> bool:
     """x, f(x), P(A): something that an inequality is about."""
     return (
         term.op == "sym"
-        or term.op == "call" and term.name.startswith("@")
-        or term.op == "mul" and term.name == "()"
+        or (term.op == "call" and term.name.startswith("@"))
+        or (term.op == "mul" and term.name == "()")
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ class Term:
 
     def walk(self) -> Iterator[Term]:
         """Every node, this one first, without recursion."""
-        stack = [self]
+        stack: list[Term] = [self]
         while stack:
             term = stack.pop()
             yield term

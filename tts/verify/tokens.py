@@ -25,35 +25,48 @@ FUNCTIONS: dict[str, str] = {
     **{n: n for n in (*_TRIG, *_HYPERBOLIC, "exp", "log", "ln", "lg", "lb", "sqrt", "cbrt", "abs", "floor", "ceil")},
     **{prefix + n: "a" + n for n in (*_TRIG, *_HYPERBOLIC) for prefix in ("a", "arc", "ar")},
     **{n: n for n in ("gcd", "lcm", "max", "min", "det", "sign", "factorial", "binomial", "mod", "arg", "erf")},
-    **{"cosec": "csc", "arccosec": "acsc", "cotan": "cot", "tg": "tan", "ctg": "cot", "arctg": "atan", "sgn": "sign"},
-    **{"ceiling": "ceil", "Abs": "abs", "binom": "binomial", "nCr": "binomial", "Re": "re", "Im": "im"},
-    **{"hcf": "gcd", "Log": "log", "Ln": "ln", "Sin": "sin", "Cos": "cos", "Tan": "tan", "gamma": "gammafn"},
+    "cosec": "csc", "arccosec": "acsc", "cotan": "cot", "tg": "tan", "ctg": "cot", "arctg": "atan", "sgn": "sign",
+    "ceiling": "ceil", "Abs": "abs", "binom": "binomial", "nCr": "binomial", "Re": "re", "Im": "im",
+    "hcf": "gcd", "Log": "log", "Ln": "ln", "Sin": "sin", "Cos": "cos", "Tan": "tan", "gamma": "gammafn",
 }  # fmt: skip
-_GREEK = frozenset(
-    "alpha beta delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi omicron pi rho varrho sigma "
-    "tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell "
-    "infty".split()
+
+
+def names(text: str) -> frozenset[str]:
+    """The words of a table."""
+    return frozenset(text.split())
+
+
+GREEK = names(
+    """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi omicron pi rho
+    varrho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar
+    ell infty"""
 )
-GREEK = _GREEK | {"gamma"}
-_WORD_SIGNS = {"and": "and", "or": "or", "oo": "infty", "inf": "infty", "infinity": "infty", "Infinity": "infty"}
-_WORDS = frozenset(
-    """a an is the of to no not as at by for from if in it so we yes odd even true false none all any are be but day days
-    per cm mm km kg mg ml mL ft mi yd lb oz hr min sec ms mph kph km/h rpm USD usd am pm th st nd rd dne DNE N/A m s g
-    hours hour minutes years year""".split()
-) - {"a", "m", "s", "g", "min", "lb", "sec"}
+_WORD_SIGNS = {
+    "and": "and", "or": "or", "oo": "infty", "inf": "infty", "infinity": "infty", "Infinity": "infty",
+}  # fmt: skip
+_WORDS = names(
+    """an is the of to no not as at by for from if in it so we yes odd even true false none all any are be but day days
+    per cm mm km kg mg ml mL ft mi yd oz hr ms mph kph rpm USD usd am pm th st nd rd dne DNE hours hour minutes years
+    year"""
+)
 _SPLIT = re.compile("(" + "|".join(sorted((n for n in FUNCTIONS if len(n) > 1), key=len, reverse=True)) + ")")
 _GREEK_SPLIT = re.compile("(pi|theta|alpha|beta|gamma|lambda|omega|sigma|delta)")
 
-_TEXTUAL = frozenset("text textbf textit textrm mathrm mathbf mbox textnormal operatorname emph mathsf textsf hbox "
-                     "mathit mathcal boldsymbol bm texttt mathtt".split())  # fmt: skip
-_IGNORED = frozenset("angle triangle boxed fbox framebox displaystyle Bigm mathstrut strut nonumber square measuredangle "
-                     "underline mathop ensuremath color ".split())  # fmt: skip
+_TEXTUAL = names(
+    """text textbf textit textrm mathrm mathbf mbox textnormal operatorname emph mathsf textsf hbox mathit mathcal
+    boldsymbol bm texttt mathtt"""
+)
+_IGNORED = names(
+    """angle triangle boxed fbox framebox displaystyle Bigm mathstrut strut nonumber square measuredangle underline
+    mathop ensuremath color"""
+)
 
 _NUMBER = r"(?:\d+\.\d+|\d+\.(?![\d.])|\.\d+|\d+)(?:[eE][+-]?\d+(?![\w.]))?"
 _THOUSANDS = r"\d{1,3}(?:(?:,|\{,\})\d{3})+(?:\.\d+)?(?!\d|,\d)|\d{1,3}(?: \d{3})+(?:\.\d+)?(?![\d.]|\s*/)|"
 _BRACED = r"\d{1,3}(?:\{,\}\d{3})+(?:\.\d+)?(?!\d)|"
 _REST = (
-    r"|\\(?P<cmd>[A-Za-z]+|.)|(?P<alpha>[A-Za-z]+)|(?P<op><=|>=|=<|=>|!=|==|<>|:=|\*\*|->|\.\.\.|'+|[-+*/^_=<>(),;:{}\[\]|!&%.?\"@#])"
+    r"|\\(?P<cmd>[A-Za-z]+|.)|(?P<alpha>[A-Za-z]+)"
+    r"|(?P<op><=|>=|=<|=>|!=|==|<>|:=|\*\*|->|\.\.\.|'+|[-+*/^_=<>(),;:{}\[\]|!&%.?\"@#])"
     r"|(?P<word>[^\W\d_]+)|(?P<space>\s+)|(?P<other>.)"
 )
 _REPEATING = r"(?P<rep>\d*\.\d*\s*\\(?:overline|bar)\s*\{\d+\})|"
@@ -160,7 +173,9 @@ def tokenise(text: str, thousands: bool = True, depth: int = 0) -> list[Token]:
         elif kind == "word":
             tokens.append(Token("word", found, spaced))
         elif kind == "op":
-            tokens.append(Token("op", {"**": "^", "==": "=", ":=": "=", "=<": "<=", "<>": "!="}.get(found, found), spaced))
+            tokens.append(
+                Token("op", {"**": "^", "==": "=", ":=": "=", "=<": "<=", "<>": "!="}.get(found, found), spaced)
+            )
         elif kind == "cmd" and (found in _TEXTUAL or found in ("begin", "end")):
             j = i
             while text[j : j + 1].isspace():
@@ -172,7 +187,9 @@ def tokenise(text: str, thousands: bool = True, depth: int = 0) -> list[Token]:
                 if found in ("begin", "end"):
                     tokens.append(Token("env" if found == "begin" else "end", content.strip(), spaced))
                 else:
-                    tokens.extend(_braced(found, content, spaced, thousands, depth, bool(tokens) and tokens[-1].kind == "num"))
+                    tokens.extend(
+                        _braced(found, content, spaced, thousands, depth, bool(tokens) and tokens[-1].kind == "num")
+                    )
         elif kind == "cmd" and found in _IGNORED:
             pass
         elif kind == "cmd":

@@ -1,0 +1,127 @@
+"""The checker: the catalog of cases, limits on hostile input, no SymPy where none is needed, nothing executed."""
+
+from __future__ import annotations
+
+import csv
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tts.verify.symbolic import canonical, check, quick
+
+CASES = sorted((Path(__file__).parents[1] / "verifiers" / "cases").glob("*.tsv"))
+EXPECTED = {"true": True, "false": False, "unscored": None}
+
+
+def rows(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [r for r in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if r and not r[0].startswith("# ")]
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)
+def test_cases(path: Path) -> None:
+    wrong = []
+    for line in rows(path):
+        assert len(line) == 4, line
+        answer, target, expected, _ = line
+        got = check(answer, target)
+        if got.correct is not EXPECTED[expected]:
+            wrong.append(f"{answer!r} for {target!r}: {got.correct} ({got.status}, {got.method}), not {expected}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_case_is_its_own_answer() -> None:
+    """A target that its checker does not accept would cost every model a point."""
+    targets = {line[1] for path in CASES for line in rows(path) if line[2] != "unscored"}
+    assert len(targets) > 100
+    assert [t for t in sorted(targets) if check(t, t).correct is not True] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "correct", "status"),
+    [
+        (None, "3", False, "no_answer"),
+        ("   ", "3", False, "no_answer"),
+        ("3", " ", None, "target_unparsed"),
+        ("3", "?!", None, "target_unparsed"),
+        ("\\frac{1}{", "3", False, "answer_unparsed"),
+        ("9" * 20_000, "3", False, "too_large"),
+        ("(" * 5_000, "3", False, "too_large"),
+        ("10^{10^{10^{10}}}", "3", False, "too_large"),
+        ("3", "3", True, "ok"),
+    ],
+)
+def test_statuses(answer: str | None, target: str, correct: bool | None, status: str) -> None:
+    grade = check(answer, target)
+    assert (grade.correct, grade.status) == (correct, status)
+
+
+HOSTILE = [
+    "9^9^9^9^9^9^9", "9**9**9**9", "(10^{1000000000})!", "1000000!!", "((((1!)!)!)!)!", "5!!!!!!!!!", "(9!)!", "((3!)!)!",
+    "2^{2^{2^{2^{2^2}}}}", "\\sqrt{" * 2_000, "(" * 1_000_000, "{" * 9_000, "[" * 9_000, "|" * 9_000, "-" * 9_000,
+    "1" * 9_999, "1e999999999", "1E-999999999", "0." + "0" * 9_000 + "1", "\0" * 100, "1\0002", "\\text{" * 1_600,
+    "\\text{__import__('os').system('touch /tmp/tts-owned')}", "__import__('os').system('touch /tmp/tts-owned')",
+    "exec(open('/tmp/tts-owned','w'))", "().__class__.__bases__[0].__subclasses__()", "lambda: 0", "x" * 9_000,
+    "+".join(["x"] * 2_000), "*".join(["x"] * 2_000), "/".join(["1"] * 2_000), "^".join(["2"] * 2_000), "1," * 4_000,
+    "\\frac" * 2_000, "\\frac{1}{" * 1_000, "\\begin{pmatrix}" * 600, "\\begin{pmatrix}" + "1&" * 4_000, "%" * 5_000,
+    "x_" * 4_000, "x_{" * 3_000, "\\mathbf{" * 1_200, "sin " * 2_400, "\\sum_{n=1}^{10^9} n", "\\sum_{n=1}^{300}" * 6 + "n",
+    "\\binom{10^9}{5*10^8}", "\\gcd(10^{9999}, 10^{9998})", "\\lfloor 10^{99999} \\rfloor", "\\sin(10^{10^8})",
+    "e^{e^{e^{e^e}}}", "\\log \\log \\log 0", "0^0", "0^{-1}", "1/0", "\\infty - \\infty", "\\prod_{k=1}^{299} (x+k)^{99}",
+    "\\int_0^1 x^{x^{x^x}} dx", "\U0001d7d9\U0001d7da", "٣٤", "é" * 9_000, "\\\\" * 5_000, "1\n" * 5_000, "a=" * 4_000,
+    "\\pm" * 3_000, "\\pm 1 " * 1_000, "1 or " * 1_900, "x in " * 1_900, "\\{" * 4_000, "\\cup" * 2_000, "1:" * 4_000,
+    "1" + "." * 9_000, "0x" + "f" * 2_000, "1_{36}", "z_{36}", "$" * 9_000, "'" * 9_000, "x" + "'" * 9_000, "!" * 9_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+def test_hostile_input_gets_a_status_in_time(number: int) -> None:
+    hostile = HOSTILE[number]
+    for answer, target in [(hostile, "1"), ("x+1", hostile), (hostile, hostile[:-1] or "1"), (hostile, "x^2=1")]:
+        start = time.perf_counter()
+        quick(answer, target)
+        canonical(answer)
+        assert time.perf_counter() - start < 1.0
+
+
+def test_nothing_is_executed() -> None:
+    assert not Path("/tmp/tts-owned").exists()
+
+
+def test_random_text_never_raises() -> None:
+    pieces = r"\frac { } ( ) [ ] 1 2 x y ^ _ + - * / = < , ; \sqrt \pi \text{a} | ! % \{ \} & \\ and or sin log . ' : e i \pm \in \cup".split()
+    dice = random.Random(7)
+    for _ in range(3_000):
+        answer, target = ("".join(dice.choices(pieces, k=dice.randint(1, 14))) for _ in range(2))
+        grade = quick(answer, target)
+        assert grade is None or grade.status
+        assert canonical(answer)
+
+
+def test_quick_does_not_load_sympy() -> None:
+    code = "import sys, tts.verify.symbolic as s; s.quick('x+1', '1+x'); sys.exit('sympy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        ["1/2", "0.5", r"\frac12", r"\frac{2}{4}", "50%", r"50\%", "x = 1/2", "$0.50$"],
+        ["(x+1)^2", "x^2+2x+1", "x^2 + 2*x + 1"],
+        ["2, 3", "3,2", r"\{2,3\}", "x=2 or x=3", r"2 \text{ and } 3"],
+        ["0<x<5", "(0,5)", r"x \in (0, 5)"],
+        ["1,234", "1234", r"1{,}234", "1234.0"],
+        [r"\sqrt{8}", r"2\sqrt2", "8^{1/2}"],
+        ["No solution", "no solution.", r"\text{no solution}"],
+    ],
+)
+def test_canonical_forms_agree(group: list[str]) -> None:
+    assert len({canonical(a) for a in group}) == 1, {a: canonical(a) for a in group}
+
+
+def test_canonical_forms_differ() -> None:
+    answers = ["1/2", "1/3", "x", "X", "(1,2)", "[1,2]", "2, 1, 1", "x<2", "x>2", "yes", "no", "-3", "3"]
+    assert len({canonical(a) for a in answers}) == len(answers)
