@@ -99,7 +99,7 @@ class Board:
         self._graded = graded
         self._resumed = done
         self._generated = generated
-        self._scored = self._correct = self._errors = self._running = 0
+        self._scored = self._correct = self._errors = self._running = self._spent = 0
         self._began = time.monotonic()
         self._first_tokens = generated()
         self._window: list[tuple[float, int]] = [(self._began, self._first_tokens)]
@@ -111,6 +111,7 @@ class Board:
         self._running -= 1
         self._done += 1
         self._errors += record["status"] == "error"
+        self._spent += record["usage"]["generated_tokens"]
         if (correct := record["grade"]["correct"]) is not None:
             self._scored += 1
             self._correct += correct
@@ -132,11 +133,14 @@ class Board:
         return f"{(tokens - before) / max(now - then, 1e-6):,.0f} tok/s"
 
     def eta(self) -> str:
-        """Time left, at the rate of this life so far."""
-        fresh = self._done - self._resumed
-        if not fresh:
+        """Time left: the tokens that the problems to come will take if they are like those that ended, less what
+        the ones in flight have already made, at the rate of this life so far.
+        """
+        fresh, generated = self._done - self._resumed, self._generated() - self._first_tokens
+        if not fresh or not generated:
             return "–:––"
-        left = (time.monotonic() - self._began) / fresh * (self._total - self._done)
+        expected = self._spent / fresh * (self._total - self._resumed)
+        left = max(0.0, expected - generated) * (time.monotonic() - self._began) / generated
         return f"{int(left) // 3600}:{int(left) // 60 % 60:02}:{int(left) % 60:02}"
 
     def line(self) -> str:

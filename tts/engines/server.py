@@ -96,8 +96,13 @@ class ServerEngine:
                 base_url=url, api_key=key, max_retries=0, timeout=float(options.get("timeout", 600.0))
             )
             servers.append(_Server(client, url))
-        cards = [await _served(server, model) for server in servers]
-        return cls(servers, model or str(cards[0]["id"]), cards[0], options, template)
+        try:
+            cards = [await _served(server, model) for server in servers]
+            return cls(servers, model or str(cards[0]["id"]), cards[0], options, template)
+        except BaseException:
+            for server in servers:
+                await server.client.close()
+            raise
 
     def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
         if self._template is not None:

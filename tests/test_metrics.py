@@ -1,0 +1,99 @@
+"""Every estimator against brute force over all subsets."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tts.metrics import best_at_k, ladder, maj_at_k, pass_at_k, pools, summarise
+
+CLASSES = st.lists(st.integers(-1, 3), min_size=1, max_size=7)
+
+
+def brute_majority(classes: list[int], right: int, k: int) -> float:
+    wins = []
+    for subset in combinations(range(len(classes)), k):
+        votes = [classes[i] for i in subset if classes[i] >= 0]
+        most = max((votes.count(v) for v in votes), default=0)
+        leaders = {v for v in votes if votes.count(v) == most}
+        wins.append((right in leaders) / len(leaders) if leaders else 0.0)
+    return fmean(wins)
+
+
+@settings(max_examples=200, deadline=None)
+@given(CLASSES, st.integers(0, 3), st.data())
+def test_majority_is_the_mean_over_subsets(classes: list[int], right: int, data: Any) -> None:
+    k = data.draw(st.integers(1, len(classes)))
+    correct = [c == right for c in classes]
+    assert maj_at_k(classes, correct, k) == pytest.approx(brute_majority(classes, right, k))
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8), st.data())
+def test_pass_is_the_mean_over_subsets(correct: list[bool], data: Any) -> None:
+    k = data.draw(st.integers(1, len(correct)))
+    brute = fmean(any(subset) for subset in combinations(correct, k))
+    assert pass_at_k(len(correct), sum(correct), k) == pytest.approx(brute)
+
+
+def test_pass_needs_enough_samples() -> None:
+    with pytest.raises(ValueError, match="at least 5"):
+        pass_at_k(4, 1, 5)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.booleans()), min_size=1, max_size=7), st.data())
+def test_best_is_the_mean_over_subsets(drawn: list[tuple[bool, int, bool]], data: Any) -> None:
+    k = data.draw(st.integers(1, len(drawn)))
+    scores = [float(score) for _, score, _ in drawn]
+    classes = [0 if answered else -1 for *_, answered in drawn]
+    correct = [ok and answered for ok, _, answered in drawn]
+    key = lambda i: (classes[i] >= 0, scores[i], -i)  # noqa: E731
+    brute = fmean(correct[max(subset, key=key)] for subset in combinations(range(len(drawn)), k))
+    assert best_at_k(scores, correct, classes, k) == pytest.approx(brute)
+
+
+def test_pass_at_k_of_the_paper() -> None:
+    # Chen et al. 2021, figure 3's formula at n = 5, c = 2, k = 2: 1 - C(3,2)/C(5,2)
+    assert pass_at_k(5, 2, 2) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, [1]), (8, [1, 2, 4, 8]), (12, [1, 2, 4, 8, 12])])
+def test_ladder(n: int, expected: list[int]) -> None:
+    assert ladder(n) == expected
+
+
+def record(problem: str, correct: bool | None, candidates: list[tuple[int, bool]], attempt: int = 0) -> dict[str, Any]:
+    return {
+        "problem_id": problem,
+        "attempt": attempt,
+        "status": "ok",
+        "grade": {"correct": correct},
+        "solution": {"candidates": [{"class": g, "correct": ok, "scores": {}} for g, ok in candidates]},
+    }
+
+
+def test_unscored_and_failed_problems_are_not_in_the_denominator() -> None:
+    failed = {**record("c", None, []), "status": "error"}
+    found = summarise(pools([record("a", True, [(0, True)]), record("b", None, [(0, False)]), failed]))
+    assert found["accuracy"].value == 1.0
+
+
+def test_attempts_are_averaged_within_a_problem_first() -> None:
+    rows = [record("a", True, [(0, True)]), record("a", False, [(0, False)], 1), record("b", True, [(0, True)])]
+    found = summarise(pools(rows))
+    assert found["accuracy"].value == pytest.approx(0.75)
+    assert found["avg@1"].value == pytest.approx(0.75)
+
+
+def test_wrong_answers_of_two_attempts_make_no_majority() -> None:
+    rows = [record("a", True, [(0, True)]), record("a", False, [(0, False)], 1), record("a", False, [(0, False)], 2)]
+    # Classes are numbered per attempt: nothing says that the two wrong answers are the same one.
+    assert summarise(pools(rows))["maj@3"].value == pytest.approx(1 / 3)
+
+
+def test_nothing_scored_gives_no_metric() -> None:
+    assert summarise([]) == {}
