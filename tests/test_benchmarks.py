@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import write_lines
+
 from tts import benchmarks, catalog
 from tts.benchmarks import Card, Columns
 from tts.errors import CatalogError, DataError, InputError

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import records, tts, write_lines
 
 SCRIPTED = ("--engine", "scripted")
@@ -45,7 +44,9 @@ def test_run_json_is_one_document() -> None:
 
 
 def test_run_reads_a_file_and_stdin(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "q.jsonl", [{"id": "a", "question": "What is 1 + 1?"}, {"id": "b", "question": "2 + 2?"}])
+    path = write_lines(
+        tmp_path / "q.jsonl", [{"id": "a", "question": "What is 1 + 1?"}, {"id": "b", "question": "2 + 2?"}]
+    )
     done = tts("run", "--input", path, *SCRIPTED, "-n", 8)
     assert done.stdout.splitlines() == ["a\t2", "b\t4"]
     assert [r["problem_id"] for r in json.loads(tts("run", "--input", path, *SCRIPTED, "--json").stdout)] == ["a", "b"]
@@ -257,6 +258,15 @@ def test_an_existing_directory_is_refused_and_a_different_identity_named(sums: P
     assert "seed: 0 there, 1 here" in done.stderr
     assert "sampling" in done.stderr
     assert "may grow" in evaluate(sums, run, "--resume", "-n", 2, code=2).stderr
+
+
+def test_an_engine_that_does_not_start_leaves_no_run_behind(sums: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert evaluate(sums, run, "-M", "script=nowhere.jsonl", code=2)
+    evaluate(sums, run, "--limit", 1)
+    assert "there already" in evaluate(sums, run, code=2).stderr
+    evaluate(sums, run, "-M", "script=nowhere.jsonl", "--resume", "--limit", 2, code=2)
+    assert len(records(run)) == 1
 
 
 def test_two_processes_on_one_directory(sums: Path, tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ def test_read_pair(answer: str, target: str, expected: tuple[str | None, str | N
 
 
 @pytest.mark.parametrize(
-    "piece", ["\\boxed{", "{", "\\boxed{1}", "<think>", "</think>", "#### ", "the answer is ", "1,", "$", "**", "a ", "}", "\\"]
+    "piece",
+    ["\\boxed{", "{", "\\boxed{1}", "<think>", "</think>", "#### ", "the answer is ", "1,", "$", "**", "a ", "}", "\\"],
 )
 def test_a_megabyte_takes_linear_time(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import records, tts
 
-SCRIPT = '''
+SCRIPT = """
 import os, random
 from tts.engines.scripted import Reply, arithmetic
 
@@ -25,7 +24,7 @@ def reply(prompt, seed):
     with open({log!r}, "a") as log:
         log.write(f"{{seed}}\\n")
     return Reply(arithmetic(prompt, seed).text, latency=random.Random(seed).uniform(0.0, 0.15))
-'''
+"""
 
 
 def _words(problems: Path, run: Path, script: Path, *more: object) -> list[str]:

@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-
 from conftest import tts
+
 from tts.engines.server import ServerEngine
 from tts.errors import EngineDead, EngineUnavailable, InputError, RequestError
 from tts.types import Completion, Message, Prompt, Sampling
@@ -33,22 +33,22 @@ class Stand:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 self._send(200, {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "us"}]})
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 stand.bodies.append(body)
                 status = stand.plan.pop(0) if stand.plan else 200
                 if status == -1:
                     self.close_connection = True
-                    return
-                if status != 200:
-                    return self._send(status, {"error": {"message": f"status {status} as planned"}})
-                if body.get("stream"):
-                    return self._stream()
-                time.sleep(stand.delay)
-                self._send(200, stand.reply())
+                elif status != 200:
+                    self._send(status, {"error": {"message": f"status {status} as planned"}})
+                elif body.get("stream"):
+                    self._stream()
+                else:
+                    time.sleep(stand.delay)
+                    self._send(200, stand.reply())
 
             def _stream(self) -> None:
                 self.send_response(200)
@@ -151,7 +151,7 @@ def test_a_refusal_is_the_requests_own_error(stand: Stand) -> None:
         stand.plan[:] = [400]
         return await _once(await _engine(stand.url))
 
-    with pytest.raises(RequestError, match="400.*as planned"):
+    with pytest.raises(RequestError, match=r"400.*as planned"):
         asyncio.run(main())
     assert len(stand.bodies) == 1
 

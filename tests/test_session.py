@@ -228,7 +228,9 @@ def test_a_replayed_problem_does_not_get_its_seconds_anew(sessions: Any, tmp_pat
 
 def test_only_a_closed_box_counts_in_a_truncated_text(sessions: Any) -> None:
     async def main() -> None:
-        async with sessions(lambda p, s: Reply("the answer is 12 and more"), sampling=Sampling(max_tokens=4)) as session:
+        async with sessions(
+            lambda p, s: Reply("the answer is 12 and more"), sampling=Sampling(max_tokens=4)
+        ) as session:
             (candidate,) = session.read(await session.sample(session.ask(session.problem)))
             assert (candidate.completion.finish, candidate.answer) == ("length", None)
         async with sessions(lambda p, s: Reply("so \\boxed{12} and more"), sampling=Sampling(max_tokens=2)) as session:

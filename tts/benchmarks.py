@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,7 +46,7 @@ class Card(BaseModel):
     id: str | None = None
     prompt: str = "cot"
     extract: tuple[str, ...] = DEFAULT
-    checker: str = "symbolic"
+    checker: Literal["symbolic"] = "symbolic"
     max_tokens: int | None = Field(default=None, gt=0)
     citation: str = ""
     license: str = ""

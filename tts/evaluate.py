@@ -142,10 +142,12 @@ async def solve(
 
 
 async def _grades(solution: Solution, target: str | None, setup: Setup) -> tuple[Grade, list[Grade]]:
-    grade = setup.checker.grade
-    first, *rest = await asyncio.gather(
-        grade(solution.answer, target), *(grade(c.answer, target) for c in solution.candidates)
-    )
+    """The grades of the answer and of every candidate; each distinct answer is checked once."""
+    said = [solution.answer, *(c.answer for c in solution.candidates)]
+    distinct = list(dict.fromkeys(said))
+    found = await asyncio.gather(*(setup.checker.grade(answer, target) for answer in distinct))
+    by_answer = dict(zip(distinct, found, strict=True))
+    first, *rest = (by_answer[answer] for answer in said)
     return first, rest
 
 

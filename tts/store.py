@@ -28,7 +28,7 @@ class RunDirectory:
 
     def __init__(self, path: Path, identity: Mapping[str, Any], growing: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
-        if path.exists() and not resume:
+        if is_run(path) and not resume:
             raise RunDirectoryError(f"{path} is there already", "--resume goes on with it; or give another --output")
         if path.exists() and not path.is_dir():
             raise RunDirectoryError(f"{path} is a file, not a run directory")
@@ -127,12 +127,24 @@ class RunDirectory:
         except OSError as error:
             raise _failed(self.path / name, error) from error
 
+    def forget(self) -> None:
+        """Unmake a run that never began (its engine did not start), all but its logs; nothing where it has begun."""
+        if not self.resumed and not (self.path / "journal.sqlite").exists():
+            self.close()
+            for name in ("manifest.json", "records.jsonl", ".lock"):
+                (self.path / name).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Let go of the directory. Safe to call twice."""
         if self._records is not None:
             with contextlib.suppress(OSError):
                 self._records.close()
         self._lock.release()
+
+
+def is_run(path: Path) -> bool:
+    """Whether something is there that a new run must not write over: anything but an empty folder, or its logs."""
+    return path.exists() and (not path.is_dir() or any(entry.name != "logs" for entry in path.iterdir()))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ async def engine_for(settings: Settings, log: Path) -> AsyncIterator[Engine]:
 
 @contextlib.contextmanager
 def interruptible(stop: Stop) -> Iterator[None]:
-    """First Ctrl-C: finish what has begun. Second, or SIGTERM, or a closed terminal: abort it and save."""
+    """First Ctrl-C: finish what has begun. Second, or SIGTERM, or a closed terminal: abort it and save. Third: go."""
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -62,7 +63,9 @@ def interruptible(stop: Stop) -> Iterator[None]:
         tasks.add(asyncio.ensure_future(stop.now()))
 
     def interrupt() -> None:
-        if stop.draining:
+        if stop.stopped:
+            os._exit(130)  # something hangs; what is finished is on disk, and the engine dies with us
+        elif stop.draining:
             abort()
         else:
             stop.drain()

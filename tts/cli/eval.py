@@ -162,6 +162,10 @@ async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int
                     if not stop.draining:
                         contents.append(await _one(planned, run, engine, checker, stop))
         left = sum(_unfinished(p, r) for p, r in zip(plans, opened, strict=True))
+    except InputError:
+        for run in opened:
+            run.forget()
+        raise
     except RunStopped as error:
         error.hint = _resume_command(plans)
         raise

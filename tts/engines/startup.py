@@ -43,16 +43,20 @@ def installed_version() -> str:
     return version
 
 
-def check_model(model: str) -> None:
-    """A local path that is not a model folder is found out before vLLM spends half a minute on it."""
+def check_model(model: str) -> str:
+    """The model as vLLM should have it: a local folder as an absolute path, a Hugging Face id as it is.
+
+    Raises:
+        EngineUnavailable: it looks like a local folder and is none; better said now than after half a minute.
+    """
     path = Path(model).expanduser()
-    looks_local = model.startswith((".", "/", "~")) or path.exists()
-    if not looks_local:
-        return
+    if not model.startswith((".", "/", "~")) and not path.exists():
+        return model
     if not path.is_dir():
         raise EngineUnavailable(f"no such model folder: {model}")
     if not (path / "config.json").is_file():
         raise EngineUnavailable(f"{model} holds no config.json: it is not a model folder")
+    return str(path.resolve())
 
 
 @contextlib.contextmanager

@@ -10,9 +10,11 @@ import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from tts.catalog import nearest
 from tts.engines.confidence import self_certainty
 from tts.engines.startup import check_model, installed_version, quietly, start_failure
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
@@ -37,11 +39,11 @@ class VLLMEngine:
     def __init__(self, model: str, arguments: Mapping[str, Any], template: Mapping[str, Any], log: Path) -> None:
         self.notes: list[str] = []
         version = installed_version()
-        check_model(model)
+        path = check_model(model)
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
             with quietly(log):
-                self._llm = _start(model, arguments)
+                self._llm = _start(path, arguments)
         except (Exception, SystemExit) as error:
             raise start_failure(error, model, log) from error
         from vllm import SamplingParams
@@ -52,7 +54,7 @@ class VLLMEngine:
         self._sampling_params, self._tokens_input, self._dead = SamplingParams, tokens_input, EngineDeadError
         self._final_only = RequestOutputKind.FINAL_ONLY
         config = self._llm.vllm_config
-        self.model = str(Path(model).resolve()) if Path(model).is_dir() else model
+        self.model = path
         self.max_sequences: int = config.scheduler_config.max_num_seqs
         self.max_model_len: int = config.model_config.max_model_len
         self._hf_config = config.model_config.hf_config.to_dict()
@@ -181,31 +183,33 @@ class VLLMEngine:
             del self._llm  # its finaliser would complain when the interpreter ends
 
 
-def _start(model: str, arguments: Mapping[str, Any]) -> Any:
-    try:
-        from vllm import AsyncEngineArgs
-        from vllm.platforms import current_platform
-        from vllm.v1.engine.async_llm import AsyncLLM
-    except ImportError as error:
-        raise EngineUnavailable(f"this vLLM cannot be used: {error}", "tts doctor says what is missing") from error
-    chosen: dict[str, Any] = {"enable_prefix_caching": True, "disable_log_stats": False, **arguments}
+def engine_arguments(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """vLLM's arguments: what was given, over our defaults for this platform."""
+    from vllm.platforms import current_platform
+
+    chosen: dict[str, Any] = {"enable_prefix_caching": True, "disable_log_stats": False, **given}
     if current_platform.is_cpu():
         _fit_to_cpu(model, chosen)
+    return chosen
+
+
+def _start(model: str, given: Mapping[str, Any]) -> Any:
     try:
-        engine_arguments = AsyncEngineArgs(
-            model=str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model, **chosen
-        )
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        arguments = engine_arguments(model, given)
+    except ImportError as error:
+        raise EngineUnavailable(f"this vLLM cannot be used: {error}", "tts doctor says what is missing") from error
+    try:
+        checked = AsyncEngineArgs(model=model, **arguments)
     except TypeError as error:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if unknown is None:
             raise
-        from dataclasses import fields
-
-        from tts.catalog import nearest
-
         known = (f.name for f in fields(AsyncEngineArgs))
         raise InputError(f"vLLM has no engine argument {unknown[1]!r}", nearest(unknown[1], known)) from error
-    return AsyncLLM.from_engine_args(engine_arguments)
+    return AsyncLLM.from_engine_args(checked)
 
 
 def _fit_to_cpu(model: str, chosen: dict[str, Any]) -> None:

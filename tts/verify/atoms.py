@@ -16,12 +16,13 @@ from tts.verify.tokens import GREEK, Token, names
 
 _BLACKBOARD = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _APPLIED = frozenset(["f", "g", "h", "F", "G", "H", "phi", "Phi", "psi", "varphi"])
+_MARKS = {"overline": "bar", "widehat": "hat"}
 _PRODUCT_SIGNS = frozenset(["sum", "prod", "int", "lim", "iint", "oint"])
 _FACTOR_COMMANDS = (
     names(
         """frac dfrac tfrac cfrac sqrt cbrt binom dbinom tbinom pi infty lfloor lceil langle lvert vec overline bar hat
         mathbb emptyset varnothing tilde lbrack lbrace overrightarrow widehat { | ldots dots cdots degree circ sum prod
-        int lim prime partial nabla mathbf Re Im vert Vert lVert"""
+        int lim prime matrix partial nabla mathbf Re Im vert Vert lVert"""
     )
     | GREEK
 )
@@ -88,7 +89,7 @@ class Atoms(Phrases):
         if self.is_mixed_tail():
             top, bottom = int(self.advance().text), int((self.advance(), self.advance())[1].text)
         elif self.peek().text in ("frac", "dfrac", "tfrac"):
-            part = self.factor()
+            part = self.primary()
             pair = [a.number for a in part.args if a.op == "num" and a.places == -1 and a.number is not None]
             if part.op != "div" or len(pair) != 2 or not 0 <= pair[0] < pair[1]:
                 self.at = start
@@ -107,7 +108,10 @@ class Atoms(Phrases):
     def postfix(self, base: Term) -> Term:
         while True:
             token = self.peek()
-            if token.kind == "cmd" and token.text in ("degree", "circ", "textdegree"):
+            if token.text == "circ" and base.op == self.peek(1).kind == "sym":  # f o g
+                self.advance()
+                base = sym(f"{base.name} o {self.advance().text}")
+            elif token.kind == "cmd" and token.text in ("degree", "circ", "textdegree", "textcirc"):
                 self.advance()
                 base = self.minutes(Term("degree", (base,)))
             elif token.kind == "op" and token.text == "^":
@@ -123,6 +127,9 @@ class Atoms(Phrases):
             ):
                 self.advance()
                 base = Term("percent", (base,))
+            elif token.kind == "op" and token.text == "_" and base.op == "pow" and base.args[0].op == "sym":
+                self.advance()  # v^2_0 is (v_0)^2
+                base = Term("pow", (sym(f"{base.args[0].name}_{self.raw_script()}"), base.args[1]))
             elif token.kind == "op" and token.text == "_" and base.op in ("num", "tuple"):
                 self.advance()
                 base = self.based(base)
@@ -132,7 +139,7 @@ class Atoms(Phrases):
     def powered(self, base: Term) -> Term:
         token, inner = self.peek(), self.peek(1)
         head = inner if token.text == "{" and token.kind == "op" else token
-        if head.kind == "cmd" and head.text in ("circ", "degree", "prime"):
+        if head.kind == "cmd" and head.text in ("circ", "degree", "prime", "textdegree", "textcirc"):
             self.raw_script()
             return self.minutes(Term("degree", (base,))) if head.text != "prime" else base
         if head.kind in ("word", "text") and head.text in ("st", "nd", "rd", "th"):
@@ -185,7 +192,7 @@ class Atoms(Phrases):
             return self.environment(token.text)
         if token.kind == "cmd":
             return self.command(token)
-        if token.kind == "op" and token.text in ("(", "[", "]"):
+        if token.kind == "op" and token.text in ("(", "["):
             return self.bracketed(token.text)
         if token.kind == "op" and token.text == "{":
             self.at -= 1
@@ -207,6 +214,12 @@ class Atoms(Phrases):
             return Term("call", (top, self.argument()), "binomial")
         if name in ("sqrt", "cbrt"):
             return self.root(name)
+        if name == "matrix":
+            rows = self.call_arguments()
+            rows = rows[0].args if len(rows) == 1 and all(a.op == "bracket" for a in rows[0].args) else rows
+            if not all(r.op == "bracket" for r in rows):
+                raise Unparsed("matrix")
+            return Term("matrix", tuple(Term("row", r.args) for r in rows))
         if name in ("infty", "pi"):
             return Term("const", name="inf" if name == "infty" else "pi")
         if name in ("emptyset", "varnothing", "O"):
@@ -224,7 +237,7 @@ class Atoms(Phrases):
             if not names:
                 raise Unparsed(name)
             plain = name in ("vec", "mathbf", "overrightarrow", "hat") or len(names) > 1
-            return sym("".join(names) if plain else f"{name} {names[0]}")
+            return sym("".join(names) if plain else f"{_MARKS.get(name, name)} {names[0]}")
         if name in _PRODUCT_SIGNS:
             return self.big_operator(name)
         if name in ("Re", "Im"):

@@ -18,6 +18,8 @@ from tts.verify.relations import difference, is_equation, unlabelled
 from tts.verify.terms import NeedsSymbolic, Term
 
 sp: Any = sympy  # SymPy's own annotations are narrower than what it returns
+_MAX_EXPONENT = 500
+_MAX_SUMMANDS = 10_000
 _MAX_OPERATIONS = 400
 _SIMPLIFY_OPERATIONS = 120
 _FUNCTIONS: dict[str, Any] = {
@@ -78,6 +80,8 @@ def _power(base: Any, exponent: Any) -> Any:
         size = max(base.p.bit_length(), base.q.bit_length())
         if size * abs(exponent.p) > 1_000_000:
             raise NeedsSymbolic("power")
+    elif exponent.is_Rational and abs(exponent) > _MAX_EXPONENT:
+        raise NeedsSymbolic("power")
     return base**exponent
 
 
@@ -86,6 +90,8 @@ def _call(term: Term) -> Any:
     name = term.name
     if name.startswith("@"):
         return sp.Function(name[1:])(*args)
+    if name in ("sum", "prod") and args[3].is_Rational and args[2].is_Rational and args[3] - args[2] > _MAX_SUMMANDS:
+        raise NeedsSymbolic(name)
     if name == "sum":
         return sp.Sum(args[0], tuple(args[1:])).doit()
     if name == "prod":
@@ -106,7 +112,9 @@ def _call(term: Term) -> Any:
 def equivalent(answer: Term, target: Term) -> bool:
     """Whether the answer is the target, as far as SymPy can show it; what it cannot show is False."""
     try:
-        return _equivalent(unlabelled(answer), unlabelled(target))
+        if not (is_equation(answer) and is_equation(target)):
+            answer, target = unlabelled(answer), unlabelled(target)
+        return _equivalent(answer, target)
     except (MemoryError, RecursionError):
         raise
     except Exception:
@@ -114,8 +122,10 @@ def equivalent(answer: Term, target: Term) -> bool:
 
 
 def _equivalent(answer: Term, target: Term) -> bool:
-    if is_equation(answer) and is_equation(target):
-        return _same_solutions(difference(answer), difference(target))
+    alternatives = [t.args if t.op == "list" and t.name == "or" else (t,) for t in (answer, target)]
+    if all(is_equation(t) for side in alternatives for t in side):
+        single = all(len(side) == 1 for side in alternatives)
+        return _same_solutions(difference(answer), difference(target), single)
     if "rel" in (answer.op, target.op):
         return _same_region(answer, target)
     if "list" in (answer.op, target.op) or answer.op == target.op == "set":
@@ -162,25 +172,37 @@ def _same_members(answers: Sequence[Any], targets: Sequence[Any]) -> bool:
     return not left
 
 
-def _same_solutions(answer: Term, target: Term) -> bool:
-    """Equal up to factors without zeros: the same irreducible factors in the numerator."""
+def _same_solutions(answer: Term, target: Term, multiplicity: bool) -> bool:
+    """Equal up to factors without zeros: the same irreducible factors in the numerator.
+
+    `multiplicity` matters for a single equation, where (x-2)^2 = 0 is an unsolved form of x = 2.
+    """
+    if not all(_is_polynomial(t) for t in (answer, target)):
+        return False
     found = []
     for term in (answer, target):
         expression = sp.together(translate(term))
         top, bottom = sp.fraction(expression)
         _, factors = sp.factor_list(sp.expand(top))
         keep = set()
-        for factor, _ in factors:
-            if factor.free_symbols and sp.rem(bottom, factor) != 0 if bottom.free_symbols else factor.free_symbols:
-                keep.add(sp.Poly(factor, *sorted(factor.free_symbols, key=str)).monic().as_expr())
+        for factor, times in factors:
+            names = sorted(factor.free_symbols, key=str)
+            if names and not (bottom.free_symbols and sp.rem(bottom, factor) == 0):
+                keep.add((sp.Poly(factor, *names).monic().as_expr(), times if multiplicity else 1))
         found.append(keep)
     return found[0] == found[1]
+
+
+def _is_polynomial(term: Term) -> bool:
+    expression = sp.together(translate(term))
+    names = sorted(expression.free_symbols, key=str)
+    return bool(names) and bool(expression.is_rational_function(*names))
 
 
 def _same_region(answer: Term, target: Term) -> bool:
     """Two conditions on one real name with the same solution set."""
     names = answer.symbols() | target.symbols()
-    if len(names) != 1:
+    if len(names) != 1 or any(t.name.startswith("@") for side in (answer, target) for t in side.walk()):
         return False
     x = sp.Symbol(next(iter(names)), real=True)
     regions = [_region(term).subs(sp.Symbol(x.name), x) for term in (answer, target)]

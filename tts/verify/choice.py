@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tts.verify.reading import plain, tidy
+from tts.verify.reading import plain, tidy, words
 
 _LETTER = re.compile(r"\(?\[?([A-Ja-j])[\])]?[.:)]?")
 _OPTION = re.compile(
@@ -12,11 +12,23 @@ _OPTION = re.compile(
     r"|(?:option|choice|answer)\s*:?\s*[(\[]?([A-J])\b[)\]]?",
     re.IGNORECASE,
 )
+ANSWER = (
+    r"(?:\b(?:answer|r[ée]ponse|respuesta|antwort|risposta|resposta|antwoord|odpowied[źz]|svar(?:et)?|cevap|ответ|відповідь"
+    r"|đáp án|jawaban|απάντηση)\b|答案|答え|正解|答|정답|답|الإجابة|الجواب|उत्तर|คำตอบ)"
+    r"(?:\s+(?:correcte?|correcta|corretta|correta|finale?|final|صحيحة|الصحيحة))?"
+)
+"""The word for an answer in the languages that benchmarks are translated into."""
+IS = (
+    r"(?:(?:\b(?:is|are|was|est|es|ist|è|é|to|är|er|là|adalah|είναι)\b|应?为|应?该?是|為|は|는|은|هو|هي|है|คือ|选择?|選)"
+    r"\s*[:：]?|[:：=])"
+)
 _SPOKEN = re.compile(
     r"^[(\[]?([A-J])[)\].]*\s*(?=[^\x00-\x7f]|\n|$)"
-    r"|\b(?:it's|it is|is|answer:?|option|choose|est|ist|es)\s+"
-    r"(?:for sure |definitely |clearly |option |choice |letter )?[(\[]?([A-J])(?:[)\]]|\b)(?!')"
+    rf"|(?:{ANSWER}\s*{IS}|\b(?:it's|it is|is|option|choose|pick|choice)\s|选择?|選)\s*"
+    r"(?:for sure |definitely |clearly |option |choice |letter )?\**[(\[]?([A-J])(?![\w'’])",
+    re.IGNORECASE,
 )
+_RIGHT = re.compile(r"[(\[]?\b([A-J])\b[)\]]?\s+is\s+(?:the\s+)?(?:correct|right|best|answer)|(?:^|\n)\W*([A-J])\W*$")
 _SYNONYMS = [
     {"no solution", "no solutions", "no real solution", "no real solutions", "none", "does not exist", "dne",
      "not exist", "doesn't exist", "empty set", "emptyset", "varnothing", "∅", "there is no solution", "no such value",
@@ -43,8 +55,11 @@ def option_in(text: str) -> str | None:
         return next(g for g in match.groups() if g).upper()
     found = None
     for match in _SPOKEN.finditer(head):
-        found = next(g for g in match.groups() if g)
-    return found.upper() if found else None
+        said = next(g for g in match.groups() if g)
+        if said.isupper():  # "is a" names no option
+            found = said
+    last = [g for match in _RIGHT.finditer(text[-500:].strip()) for g in match.groups() if g]
+    return last[-1] if last else found
 
 
 def text_same(answer: str, target: str) -> bool:
@@ -52,7 +67,27 @@ def text_same(answer: str, target: str) -> bool:
     a, t = plain(answer), plain(target)
     if a == t:
         return bool(a) or answer.strip() == target.strip()
+    a, t = (re.sub(r"[\\{} ]+", " ", x).strip().casefold() for x in (a, t))
     return any(a in group and t in group for group in _SYNONYMS)
+
+
+_ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen"""
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_SPELLED = {word: n for n, word in enumerate(words(_ONES))}
+_SPELLED |= {word: 20 + 10 * n for n, word in enumerate(words(_TENS))}
+
+
+def spelled_number(text: str) -> str:
+    """Digits for a number word up to ninety-nine, alone in its text; any other text as it is."""
+    if len(text) > 30:
+        return text
+    parts = [_SPELLED.get(part) for part in tidy(text).casefold().replace("-", " ").split()]
+    if len(parts) == 1 and parts[0] is not None:
+        return str(parts[0])
+    if len(parts) == 2 and parts[0] is not None and parts[1] is not None and parts[0] >= 20 and 0 < parts[1] < 10:
+        return str(parts[0] + parts[1])
+    return text
 
 
 def choice_same(answer: str, target: str) -> bool | None:
@@ -64,7 +99,9 @@ def choice_same(answer: str, target: str) -> bool | None:
             return given == wanted if wanted == given or target.strip().strip("$") != "i" else None
         named = option_in(answer)
         return named == wanted if named is not None else None
-    match = re.match(r"\s*(?:\\text\w*\{)?\s*[(\[]([A-J])[)\]]\}?\s*[:.]?\s*(.+)", target, re.DOTALL)
+    match = re.match(
+        r"[\s$]*(?:\\(?:text\w*|mathrm|mathbf|mbox)\s*\{)?\s*[(\[]([A-J])[)\]]\}?\s*[:.]?\s*(.+)", target, re.DOTALL
+    )
     if match:
         given = letter(answer) or option_in(answer)
         if given is not None:

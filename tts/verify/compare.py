@@ -6,34 +6,35 @@ decides what is accepted (`numbers`, for values).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tts.verify.choice import text_same
-from tts.verify.numbers import bare, value_same
-from tts.verify.numeric import mp
+from tts.verify.logic import is_nested, logic_same
+from tts.verify.numbers import value_same
 from tts.verify.relations import (
     difference,
     equations_same,
     is_equation,
     is_label,
     is_order,
-    orders_same,
     proportional,
     unlabelled,
 )
-from tts.verify.sets import pieces, sets_same
-from tts.verify.terms import NeedsSymbolic, Term
+from tts.verify.shapes import (
+    PAIRS,
+    SET_OPS,
+    every,
+    is_formula,
+    is_value,
+    matrices_same,
+    spans_same,
+    vector,
+    vectors_same,
+)
+from tts.verify.terms import NeedsSymbolic, Term, sym
 
 _DOMAINS = frozenset(["reals", "integers", "naturals", "rationals", "complexes", "R", "Z", "N", "Q", "C"])
-_SET_OPS = frozenset(["interval", "union", "inter", "minus", "builder", "set", "empty"])
-_PAIRS = frozenset(["tuple", "bracket", "interval"])
-
-
-def every(verdicts: Sequence[bool | None]) -> bool | None:
-    """False if any is False, else None if any is None, else True."""
-    if False in verdicts:
-        return False
-    return None if None in verdicts else True
 
 
 def items(term: Term) -> list[Term]:
@@ -91,6 +92,15 @@ def match_unordered(answers: Sequence[Term], targets: Sequence[Term]) -> bool | 
     return None if unsure else True
 
 
+def _distinct(terms: list[Term]) -> list[Term]:
+    """Without members that are the same as an earlier one."""
+    out: list[Term] = []
+    for term in terms:
+        if not any(same(term, other) for other in out):
+            out.append(term)
+    return out
+
+
 def same(answer: Term, target: Term) -> bool | None:
     """Whether the answer is what the target says."""
     if answer == target:
@@ -103,17 +113,20 @@ def same(answer: Term, target: Term) -> bool | None:
         return match_unordered(items(answer), items(target))
     if answer.op == "rel" or target.op == "rel" or answer.op == "label" or target.op == "label":
         return _statements_same(answer, target)
+    if is_value(answer) != is_value(target) and "set" not in (answer.op, target.op):
+        return None if is_formula(answer) or is_formula(target) else False
     if (answer.op == "set" and target.op == "set") or (
-        "set" in (answer.op, target.op) and (answer.op not in _SET_OPS or target.op not in _SET_OPS)
+        "set" in (answer.op, target.op) and (answer.op not in SET_OPS or target.op not in SET_OPS)
     ):
-        return match_unordered(items(answer), items(target))
-    if answer.op in _SET_OPS or target.op in _SET_OPS:
-        return _spans_same(answer, target)
-    vector = _vector(target)
-    if vector is not None or answer.op == "tuple":
-        return _vectors_same(answer, target)
-    if answer.op == "matrix" or target.op == "matrix":
-        return _matrices_same(answer, target)
+        both = answer.op == target.op  # a set has each member once
+        mine, theirs = items(answer), items(target)
+        return match_unordered(_distinct(mine), _distinct(theirs)) if both else match_unordered(mine, theirs)
+    if answer.op in SET_OPS or target.op in SET_OPS or sym("reals") in (answer, target):
+        return spans_same(answer, target, same)
+    if "matrix" in (answer.op, target.op) and vector(target) is None:
+        return matrices_same(answer, target, same)
+    if vector(target) is not None or answer.op == "tuple":
+        return vectors_same(answer, target, same)
     return value_same(answer, target)
 
 
@@ -122,11 +135,19 @@ def _words(term: Term) -> str:
 
 
 def _lists_same(answer: Term, target: Term) -> bool | None:
-    conditions = [
-        t for t in (answer, target) if t.op == "list" and t.name in ("and", "or") and any(map(is_order, t.args))
-    ]
-    if conditions:
-        return _spans_same(answer, target)
+    if is_nested(answer) or is_nested(target):
+        verdict = logic_same(answer, target)
+        if verdict is not None:
+            return verdict
+    if answer.op == "text" or target.op == "text":
+        return _texts_same(answer, target)
+    if answer.op == "rel" and answer.name == "=":
+        answer = unlabelled(answer)
+    if is_order(target) and len(target.args) > 2 and all(a.op == "sym" for a in target.args):  # b < a < c as b, a, c
+        return _in_order(answer.args, target.args)
+    conditions = [t for t in (answer, target) if t.op == "list" and t.name in ("and", "or")]
+    if any(is_order(inner) for t in conditions for inner in t.walk()) or any(_is_system(t) for t in (answer, target)):
+        return spans_same(answer, target, same)
     if (target.op == "list" and target.name == "or" and all(is_equation(t) for t in target.args)) or (
         answer.op == "list" and answer.name == "or" and is_equation(target)
     ):
@@ -136,8 +157,8 @@ def _lists_same(answer: Term, target: Term) -> bool | None:
     if target.op in ("tuple", "bracket") or answer.op in ("tuple", "bracket"):
         mine = [unlabelled(t) for t in (items(answer) if answer.op == "list" else answer.args)]
         theirs = [unlabelled(t) for t in (items(target) if target.op == "list" else target.args)]
-        if len(mine) == len(theirs) and len(mine) > 1 and not any(t.op in _PAIRS for t in (*mine, *theirs)):
-            return every([same(a, t) for a, t in zip(mine, theirs, strict=True)])
+        if len(mine) == len(theirs) and len(mine) > 1 and not any(t.op in PAIRS for t in (*mine, *theirs)):
+            return _in_order(mine, theirs)
     mine, theirs = items(answer), items(target)
     named = [_names(mine), _names(theirs)]
     if all(named) and sorted(named[0]) == sorted(named[1]):
@@ -147,6 +168,28 @@ def _lists_same(answer: Term, target: Term) -> bool | None:
     if all(named) and len(set(named[0])) > 1 and len(set(named[1])) > 1 and not _alike(named[0], named[1]):
         return False
     return match_unordered([unlabelled(t) for t in mine], [unlabelled(t) for t in theirs])
+
+
+def _is_system(term: Term) -> bool:
+    """Conditions on one name, listed: x > 0, x < 1."""
+    return term.op == "list" and all(map(is_order, term.args)) and len(term.symbols()) == 1
+
+
+def _in_order(answers: Sequence[Term], targets: Sequence[Term]) -> bool | None:
+    if len(answers) != len(targets):
+        return False
+    return every([same(a, t) for a, t in zip(answers, targets, strict=True)])
+
+
+def _texts_same(answer: Term, target: Term) -> bool | None:
+    """A list of texts against "this and that" in one text."""
+    lists = []
+    for term in (answer, target):
+        if term.op == "text":
+            lists.append([Term("text", name=n) for n in re.split(r"\s*(?:,|;|\band\b|\bor\b)\s*", term.name) if n])
+        else:
+            lists.append(items(term))
+    return match_unordered(lists[0], lists[1])
 
 
 def _alike(first: list[str], second: list[str]) -> bool:
@@ -164,6 +207,11 @@ def _names(terms: list[Term]) -> list[str]:
 
 def _gathered(term: Term, parts: list[Term]) -> list[Term]:
     """p = 5, q = 2; p = 7, q = 2 as two tuples; x = (1, 2) or (3, 4) as its tuples."""
+    names = _names(parts)
+    width = len(set(names))
+    if 1 < width < len(names) and names == names[:width] * (len(names) // width):  # p = 5, q = 2 and p = 7, q = 2
+        values = [unlabelled(p) for p in parts]
+        return [Term("tuple", tuple(values[i : i + width])) for i in range(0, len(values), width)]
     if term.op == "list" and term.name in (";", "or") and all(t.op == "list" for t in term.args):
         return [Term("tuple", tuple(unlabelled(a) for a in t.args)) for t in term.args]
     out = []
@@ -185,6 +233,10 @@ def _alternatives_same(answer: Term, target: Term) -> bool | None:
 
 def _statements_same(answer: Term, target: Term) -> bool | None:
     if is_equation(answer) and is_equation(target):
+        if bool(answer.symbols()) != bool(target.symbols()) and not (
+            is_label(answer.args[0]) or is_label(target.args[0])
+        ):
+            return False
         a, t = unlabelled(answer), unlabelled(target)
         if a is not answer and t is not target and answer.args and target.args:
             mine, theirs = answer.args[0], target.args[0]
@@ -192,82 +244,19 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
                 mine == theirs
                 or len(answer.args) > 2
                 or len(target.args) > 2
-                or a.op in _PAIRS
+                or a.op in PAIRS
                 or "text" in (mine.op, theirs.op)
             ):
                 return same(a, t)
         if len(answer.args) == len(target.args) == 2:
             return equations_same(answer, target)
     if is_order(target) or is_order(answer) or "!=" in answer.name.split(" ") or "!=" in target.name.split(" "):
-        return _spans_same(answer, target)
-    if "~" in target.name.split(" ") and target.op == "rel" and target.args and not is_label(target.args[0]):
-        return any(same(answer, part) for part in target.args)
+        return spans_same(answer, target, same)
+    for side, other in ((target, answer), (answer, target)):
+        if "~" in side.name.split(" ") and side.op == "rel" and side.args and not is_label(side.args[0]):
+            parts = [same(other, p) if side is target else same(p, other) for p in side.args]
+            return True if True in parts else None if None in parts else False
     a, t = unlabelled(answer), unlabelled(target)
     if a is answer and t is target:
         return False
     return same(a, t)
-
-
-def _spans_same(answer: Term, target: Term) -> bool | None:
-    """Sets of reals; or intervals and inequalities whose ends have names in them."""
-    answer, target = (unlabelled(x) if not is_equation(x) else x for x in (answer, target))
-    if is_order(answer) and is_order(target):
-        names = [n for t in (answer, target) for n in t.symbols()]
-        if len(set(names)) > 1 or len(answer.args) != len(target.args):
-            verdict = orders_same(answer, target)
-            if verdict is not None:
-                return verdict
-    if answer.op == target.op and answer.name == target.name and answer.op in ("interval", "union"):
-        verdict = every([same(a, t) for a, t in zip(answer.args, target.args, strict=True)])
-        if verdict:
-            return True
-    if answer.op == "list" and is_order(target) and len(target.args) == len(answer.args) > 2:
-        return every([same(a, t) for a, t in zip(answer.args, target.args, strict=True)])
-    try:
-        mine, theirs = pieces(answer), pieces(target)
-    except NeedsSymbolic:
-        if is_order(answer) != is_order(target) or answer.op in ("num", "sym", "div"):
-            return False if answer.op in ("num", "sym", "div", "call") else None
-        if is_order(answer) and is_order(target):
-            return None
-        return every([value_same(a, t) for a, t in zip(answer.args, target.args, strict=False)]) and (
-            answer.op == target.op and answer.name == target.name
-        )
-    return sets_same(mine, theirs, same)
-
-
-def _vector(term: Term) -> tuple[Term, ...] | None:
-    """The components of a tuple, a bracket, or a matrix of one row or column."""
-    if term.op in ("tuple", "bracket") and len(term.args) > 1:
-        return term.args
-    if term.op == "matrix":
-        if all(len(row.args) == 1 for row in term.args):
-            return tuple(row.args[0] for row in term.args)
-        if len(term.args) == 1:
-            return term.args[0].args
-    return None
-
-
-def _vectors_same(answer: Term, target: Term) -> bool | None:
-    mine, theirs = _vector(answer), _vector(target)
-    if mine is None or theirs is None:
-        return None if mine is not theirs and (answer.op in ("mul", "add", "div")) else False
-    if len(mine) != len(theirs) or (len(mine) == 2 and {answer.op, target.op} == {"tuple", "bracket"}):
-        return False
-    if answer.op == target.op == "matrix" and len(answer.args) != len(target.args):
-        return False
-    return every([same(unlabelled(a), unlabelled(t)) for a, t in zip(mine, theirs, strict=True)])
-
-
-def _matrices_same(answer: Term, target: Term) -> bool | None:
-    answer, target = bare(answer), bare(target)
-    if answer.op != "matrix" or target.op != "matrix":
-        return None if answer.op in ("mul", "add", "neg", "div", "pow", "call") else False
-    shapes = [[len(row.args) for row in m.args] for m in (answer, target)]
-    if shapes[0] != shapes[1]:
-        return False
-    cells = [[c for row in m.args for c in row.args] for m in (answer, target)]
-    return every([same(a, t) for a, t in zip(cells[0], cells[1], strict=True)])
-
-
-__all__ = ["every", "items", "match_unordered", "mp", "same", "spread"]

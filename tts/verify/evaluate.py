@@ -79,7 +79,9 @@ def _power(term: Term, point: Point, real_roots: bool) -> Any:
             return -size if ratio.numerator % 2 else size
     if mp.isint(exponent) and is_real(exponent):
         return check_size(base ** int(exponent.real))
-    return tidy(check_size(base**exponent))
+    value = tidy(check_size(base**exponent))
+    point.left_reals |= isinstance(value, mp.mpc)
+    return value
 
 
 def tidy(value: Any) -> Any:
@@ -210,7 +212,9 @@ def _call(term: Term, point: Point, real_roots: bool) -> Any:
     if name in ("max", "min") and args:
         return _real_only(max if name == "max" else min)(args)
     if name in _ONE and len(args) == 1:
-        return tidy(_ONE[name](args[0]))
+        value = tidy(_ONE[name](args[0]))
+        point.left_reals |= isinstance(value, mp.mpc)
+        return value
     if name == "log10":
         return _log(args[0]) / mp.log(10)
     raise NeedsSymbolic(name)

@@ -10,23 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from tts.verify.choice import option_in
+from tts.verify.choice import ANSWER, IS, option_in
 
 DEFAULT: tuple[str, ...] = ("boxed", "hash", "phrase", "bare")
+_UNCLOSED = re.compile(r"^\\{1,2}boxed\s*\{")
 _TAIL = 20_000
 """Markers other than boxes and hashes are looked for in this many characters at the end."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox|beginboxed)\s*(?=[{A-Za-z0-9])")
 _GLUE = re.compile(
     r"(?:[\s,;.&$]|\\[,;:! \\()\[\]]|\\q?quad|and\b|or\b|\\text\w*\s*\{[^{}]{0,40}\b(?:and|or)\b[^{}]{0,10}\}|\+{3,}"
-    r"|\\text\w*\{\s*\}|[A-Za-z](?:_\{?\w{1,3}\}?)?\s*=|\*\*){0,30}"
+    r"|\\text\w*\{\s*\}|[A-Za-z](?:_\{?\w{1,3}\}?)?\s*=|\*\*|\\){0,30}"
 )
 _HASH = re.compile(r"####[ \t]*([^\n]*)")
 _PHRASE = re.compile(
-    r"(?:\bthe\s+)?(?:\bfinal\b\W{0,3})?\banswer\b\s*(?:\([^()\n]{0,30}\)\s*)?(?:\*{1,2})?\s*(?:is|are|was|[:=：])\s*"
-    r"|\banswer\b\s*:|\bA:\s|\br[ée]ponse\s+(?:est|:)\s*|答案(?:是|为|：|:)\s*|\bantwort\s+(?:ist|:)\s*|\brespuesta\s+(?:es|:)\s*",
+    rf"(?:\b(?:final|correct)\b\W{{0,3}})?{ANSWER}\s*(?:\([^()\n]{{0,30}}\)\s*)?\*{{0,2}}\s*{IS}\s*|\bA:\s",
     re.IGNORECASE,
 )
+_FINAL = re.compile(r"\bfinal answer\b\W{0,3}(?:is\s|:)\s*(?!.{0,60}boxed)", re.IGNORECASE)
 _NUMBER = re.compile(
     r"[-−+]?(?:\$\s*)?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)(?:\s*/\s*\d+(?!\d|\.\d))?(?:\s*\\?%)?"
 )
@@ -108,6 +109,12 @@ def _unboxed(text: str) -> str:
     return text
 
 
+def superseded(text: str) -> bool:
+    """Whether "Final answer: ..." comes after the last box, which then held a step."""
+    last = text.rfind("boxed")
+    return last >= 0 and any(_said(text[m.end() :]) for m in _FINAL.finditer(text, max(last, len(text) - _TAIL)))
+
+
 def hashed(text: str) -> str | None:
     """GSM8K's `#### 42`, the last one."""
     last = None
@@ -131,7 +138,7 @@ def phrase(text: str) -> str | None:
 
 def _said(rest: str) -> str | None:
     """The answer at the start of `rest`: a formula, or the sentence up to its end, without emphasis."""
-    rest = rest.lstrip(" \t\n*_:")[:2_000]
+    rest = rest.lstrip(' \t\n*_:"\\' if rest.lstrip()[:2] == '\\"' else " \t\n*_:")[:2_000]
     block = re.match(r"(\$\$|\\\[|\\\(|\$)(.+?)(\$\$|\\\]|\\\)|\$)", rest, re.DOTALL)
     if block and block.start() == 0 and not block[2][0].isdigit():
         return block[2].strip()
@@ -193,9 +200,9 @@ def extract(text: str, methods: Sequence[str] = DEFAULT) -> str | None:
     part = answered_part(text)
     if part is None:
         return None
-    for method in methods:
+    for i, method in enumerate(methods):
         found = _METHODS[method](part)
-        if found is not None:
+        if found is not None and not (method == "boxed" and "phrase" in methods[i:] and superseded(part)):
             return found
     return None
 
@@ -206,5 +213,5 @@ def read_target(text: str) -> str | None:
     if found is None:
         found = boxed(text)
     if found is None:
-        found = text.strip()
+        found = _UNCLOSED.sub("", text.strip())
     return found or None

@@ -11,7 +11,7 @@ import re
 
 from tts.verify.atoms import Atoms
 from tts.verify.reading import respell
-from tts.verify.terms import MAX_CHARS, MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num
+from tts.verify.terms import MAX_CHARS, MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num, sym
 from tts.verify.tokens import tokenise
 
 _RELATIONS = {
@@ -21,6 +21,7 @@ _RELATIONS = {
     "cong": "~",
 }  # fmt: skip
 _SETS = {"cup": "union", "bigcup": "union", "cap": "inter", "setminus": "minus", "backslash": "minus"}
+_QUALIFYING = frozenset(["not", "no", "except", "least", "most", "more", "less", "fewer", "than", "under", "over"])
 _TIMES = frozenset(["*", "cdot", "times", "ast", "bullet", "cdotp"])
 _DIVIDE = frozenset(["/", "div"])
 
@@ -73,6 +74,8 @@ class Parser(Atoms):
     def statement(self) -> Term:
         """One item: a label or unit in words may stand around the mathematics."""
         words: list[str] = []
+        while self.relation_sign() in ("=", "~"):  # "= 5", "about 3.14"
+            self.advance()
         while self.peek().kind in ("word", "text"):
             words.append(self.advance().text)
             if self.peek().kind == "num" and self.peek(1).text == ":":
@@ -81,8 +84,8 @@ class Parser(Atoms):
                 self.advance()
         if self.peek().kind == "end" or self.peek().text in (",", ";", "and", "or", ")", "]", "}"):
             return Term("text", name=" ".join(words))
-        if {"not", "no", "except"} & set(words):
-            raise Unparsed("negated")
+        if _QUALIFYING & {part for word in words for part in word.lower().split()}:
+            raise Unparsed("negated or qualified")
         value = self.units(self.relation())
         return Term("label", (value,), " ".join(words)) if words else value
 
@@ -127,10 +130,14 @@ class Parser(Atoms):
 
     def ratio(self) -> Term:
         parts = [self.expression(0)]
-        while self.peek() == (*("op", ":"), self.peek().spaced) and self.ratios:
+        while self.ratios and (self.peek()[:2] == ("op", ":") or self.is_to()):
             self.advance()
             parts.append(self.expression(0))
         return Term("ratio", tuple(parts)) if len(parts) > 1 else parts[0]
+
+    def is_to(self) -> bool:
+        """3 to 4 is a ratio."""
+        return self.peek().kind in ("word", "text") and self.peek().text == "to" and self.peek(1).kind == "num"
 
     def expression(self, power: int) -> Term:
         """Precedence climbing: 10 for sums, 20 for products, 30 for powers (in `Atoms`)."""
@@ -141,6 +148,8 @@ class Parser(Atoms):
                 if token.kind == "end":
                     return left
                 text = token.text if token.kind in ("op", "cmd") else ""
+                if (text == "-" or token.kind == "sym") and self.set_sign(left) is not None:
+                    return left
                 if text in ("+", "-", "pm", "mp") and power <= 10:
                     left = self.sum(left)
                 elif text in _TIMES and power <= 20:
@@ -149,6 +158,10 @@ class Parser(Atoms):
                 elif text in _DIVIDE and power <= 20:
                     self.advance()
                     left = Term("div", (left, self.signed(21)))
+                elif text in ("choose", "over") and power <= 5:
+                    self.advance()
+                    right = self.expression(6)
+                    left = Term("div", (left, right)) if text == "over" else Term("call", (left, right), "binomial")
                 elif text in ("bmod", "mod", "pmod") and power <= 15:
                     self.advance()
                     left = Term("call", (left, self.signed(16)), "mod")
@@ -179,7 +192,7 @@ class Parser(Atoms):
             elif token.text in ("pm", "mp"):
                 sign = token.text
         value = self.factor()
-        if negative and value.op == "num" and value.number is not None:
+        if negative and value.op == "num" and value.number is not None and self.peek().text != "_":
             value = Term("num", number=-value.number, places=value.places)
         elif negative or sign:
             while power <= 20 and self.starts_factor():  # -2x is -(2x), so that signs stay outside products
@@ -191,7 +204,7 @@ class Parser(Atoms):
         """A factor that follows without an operator; 1 1/4 and 7\\frac{9}{65} are mixed numbers."""
         mixed = self.mixed(left)
         if mixed is not None:
-            return mixed
+            return self.postfix(mixed)
         call = left.op == "sym" and self.peek().text == "(" and not self.peek().spaced
         right = self.factor()
         if call:
@@ -205,6 +218,11 @@ def _product(left: Term, right: Term) -> Term:
 
 
 def _added(terms: list[Term]) -> Term:
+    names = [t.name.partition("_") for t in terms if t.op == "sym"]
+    if len(names) == len(terms) > 2 and sym("...") in terms:
+        ends = [index for base, _, index in (names[0], names[-1]) if base and index]
+        if len(ends) == 2 and len({base for base, _, index in names if index}) == 1:
+            return sym(f"{names[0][0]}_[{'..'.join(sorted(ends))}]")  # a_0 + a_1 + ... + a_k, in either order
     return terms[0] if len(terms) == 1 else Term("add", tuple(terms))
 
 
@@ -214,6 +232,13 @@ def _listed(items: list[Term], seps: set[str]) -> Term:
     if not seps:
         raise Unparsed("two statements with nothing between")
     return Term("list", tuple(items), "or" if "or" in seps else "and" if "and" in seps else ",")
+
+
+def _english_bracket(match: re.Match[str]) -> str:
+    before, left, low, high, right = match.groups()
+    if left == "[" and right == "]":
+        return match[0]
+    return f"{before}{'(' if left == ']' else '['}{low},{high}{')' if right == '[' else ']'}"
 
 
 def _check_depth(term: Term) -> None:
@@ -226,7 +251,8 @@ def _check_depth(term: Term) -> None:
         level = [child for node in level for child in node.args]
 
 
-_CLOSING = re.compile(r"[\s.,;]+$")
+_CLOSING = re.compile(r"[\s.,;^_]+$")
+_FRENCH = re.compile(r"(^\s*|\\cup\s*|\\in\s*|=\s*)([\[\]])([^][(){};,]{1,80})[;,]([^][();,]{1,80})([\[\]])")
 _NOWHERE: frozenset[str] = frozenset()
 
 
@@ -239,9 +265,10 @@ def parse(text: str, thousands: bool = True) -> Term:
     """
     if len(text) > MAX_CHARS:
         raise TooLarge("characters")
-    spelled = _CLOSING.sub("", respell(text[:MAX_CHARS])) if text else ""
+    spelled = _CLOSING.sub("", respell(text.strip('*`"\n ')))
     if spelled.endswith("\\"):
         spelled = spelled.rstrip("\\ ")
+    spelled = _FRENCH.sub(_english_bracket, spelled)  # ]0, 1[ is (0, 1)
     tokens = tokenise(spelled, thousands)
     if not tokens:
         raise Unparsed("empty")

@@ -10,6 +10,10 @@ from tts.verify.tokens import Token
 _END = Token("end", "")
 _MATRICES = frozenset(["matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "array", "smallmatrix"])
 _ROWS = frozenset(["cases", "aligned", "align", "align*", "gathered", "split", "dcases", "gather", "gather*"])
+_ARITY = {
+    "log": (1, 2), "binomial": (2, 2), "mod": (2, 2), "gcd": (1, MAX_ITEMS), "lcm": (1, MAX_ITEMS),
+    "max": (1, MAX_ITEMS), "min": (1, MAX_ITEMS), "root": (2, 2),
+}  # fmt: skip
 _RAISED = frozenset(["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "sech", "csch"])
 
 
@@ -80,10 +84,9 @@ class Layouts:
         return value
 
     def bracketed(self, opener: str) -> Term:
-        """( [ or ] up to its closer: a value, a tuple, or an interval in any notation."""
-        closers = frozenset([")", "]", "["]) if opener == "]" else frozenset([")", "]"])
-        value = self.inside(closers)
-        closer = self.expect(")", "]", "[")
+        """( or [ up to its closer: a value, a tuple, or an interval."""
+        value = self.inside(frozenset([")", "]"]))
+        closer = self.expect(")", "]")
         parts = value.args if value.op == "list" and value.name in (",", ";", "") else (value,)
         if opener == "(" and closer == ")":
             if len(parts) == 1:
@@ -94,8 +97,7 @@ class Layouts:
             return Term("bracket", parts)
         if len(parts) != 2:
             raise Unparsed("half-open bracket around other than two")
-        left = "(" if opener in ("(", "]") else "["
-        return Term("interval", parts, left + (")" if closer in (")", "[") else "]"))
+        return Term("interval", parts, opener + closer)
 
     def group(self) -> Term:
         """A LaTeX group in braces; several statements in it are a list."""
@@ -223,12 +225,16 @@ class Layouts:
                 self.advance()
                 base = self.argument() if self.peek().kind != "num" else self.primary()
         args = self.applied(name)
+        if name in ("max", "min", "gcd", "lcm") and len(args) == 1 and args[0].op in ("set", "list", "tuple"):
+            args = args[0].args
         if name == "log" and base is not None:
             args = (args[0], base)
         if name in ("lg", "lb"):
             name, args = "log", (args[0], num(10 if name == "lg" else 2))
         if name in _RAISED and power in (num(-1), Term("neg", (num(1),))):
             return Term("call", args, "a" + name)
+        if not _ARITY.get(name, (1, 1))[0] <= len(args) <= _ARITY.get(name, (1, 1))[1]:
+            raise Unparsed(f"{name} of {len(args)}")
         value = Term("call", args, name)
         return Term("pow", (value, power)) if power is not None else value
 

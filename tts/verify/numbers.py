@@ -16,6 +16,8 @@ from tts.verify.terms import NeedsSymbolic, Term, TooLarge, substitute, sym
 from tts.verify.units import agree, plain_unit
 
 _LONG = 12
+_LETTERS = frozenset("msghLlJNWKVA")
+"""Units of one letter, which the grammar reads as names."""
 _POINTS = 8
 _ENOUGH = 4
 _WRAPPERS = ("unit", "label", "bracket", "list", "set")
@@ -26,6 +28,13 @@ def bare(term: Term) -> Term:
     while term.op in _WRAPPERS and len(term.args) == 1:
         term = term.args[0]
     return term
+
+
+def is_infinite(term: Term) -> bool:
+    """Infinity with or without a sign."""
+    while term.op == "neg":
+        term = term.args[0]
+    return term.op == "const" and term.name == "inf"
 
 
 def significant(term: Term) -> tuple[Fraction, int, int] | None:
@@ -80,9 +89,14 @@ def value_same(answer: Term, target: Term) -> bool | None:
     if answer == target:
         return True
     if answer.op == "unit" or target.op == "unit":
+        answer, target = _with_unit(answer), _with_unit(target)
         return _unit_same(answer, target)
     answer, target = bare(answer), bare(target)
+    if is_infinite(answer) or is_infinite(target):
+        return answer == target
     if "percent" in (answer.op, target.op) and answer.op != target.op:
+        if any(t.op == "degree" for term in (answer, target) for t in term.walk()):
+            return False
         if target.op == "percent":
             inner = target.args[0]
             return value_same(answer, inner) or value_same(Term("percent", (Term("mul", (answer, _HUNDRED)),)), target)
@@ -103,6 +117,15 @@ def value_same(answer: Term, target: Term) -> bool | None:
 
 
 _HUNDRED = Term("num", number=Fraction(100))
+
+
+def _with_unit(term: Term) -> Term:
+    """5 m as a value in metres, where the other side has a unit in words."""
+    if term.op != "mul" or term.name:
+        return term
+    *factors, last = term.args
+    rest = Term("mul", tuple(factors)) if len(factors) > 1 else factors[0]
+    return Term("unit", (rest,), last.name) if last.name in _LETTERS and not rest.symbols() else term
 
 
 def _unit_same(answer: Term, target: Term) -> bool | None:
@@ -151,18 +174,38 @@ def _expression_same(answer: Term, target: Term) -> bool | None:
         return a == t or _printed_alike(answer, target, _mp(a), _mp(t))
     result = numeric_same(answer, target)
     if result is not True:
-        renamed = _same_family(answer, target)
-        if renamed is not None:
-            return numeric_same(renamed, target)
+        for other in (_same_family(answer, target), _renamed_constants(answer, target)):
+            if other is not None and numeric_same(other, target):
+                return True
+        if result is False and any(t.op == "call" and t.name == "log" for x in (answer, target) for t in x.walk()):
+            return numeric_same(_decimal(answer), _decimal(target))
     return result
+
+
+def _decimal(term: Term) -> Term:
+    """`term` with every log that has no base read as decimal, as schools write it."""
+    args = tuple(_decimal(a) for a in term.args)
+    if term.op == "call" and term.name == "log" and len(args) == 1:
+        args = (*args, Term("num", number=Fraction(10)))
+    return Term(term.op, args, term.name, term.number, term.places)
+
+
+def _renamed_constants(answer: Term, target: Term) -> Term | None:
+    """`answer` with I for i and E for e, as computer algebra prints them, where the target knows no such name."""
+    extra = answer.symbols() - target.symbols()
+    names: dict[str, Term] = {n: Term("const", name=n.lower()) for n in ("I", "E") if n in extra}
+    return substitute(answer, names) if names else None
 
 
 def _same_family(answer: Term, target: Term) -> Term | None:
     """`answer` with its integer parameter named as the target's: n pi for k pi."""
     extra, missing = answer.symbols() - target.symbols(), target.symbols() - answer.symbols()
-    if len(extra) != 1 or len(missing) != 1 or not any(t.op in ("const", "degree") for t in target.walk()):
+    if len(extra) != 1 or len(missing) != 1:
         return None
     old, new = next(iter(extra)), next(iter(missing))
+    additive = [{a.name for a in x.args if a.op == "sym"} if x.op == "add" else set() for x in (answer, target)]
+    if old in additive[0] and new in additive[1] and old[0] in "cCkK" and new[0] in "cCkK":  # constants of integration
+        return substitute(answer, {old: sym(new)})
     if old[0] not in "knmlCcKjtpqrN" or new[0] not in "knmlCcKjtpqrN" or not _has_parameter(target, new):
         return None
     return substitute(answer, {old: sym(new)})
@@ -185,6 +228,7 @@ def numeric_same(answer: Term, target: Term) -> bool | None:
 def _agreement(answer: Term, target: Term, real_roots: bool) -> bool | None:
     closed = not _open(answer) and not _open(target)
     imaginary = any(t.op == "const" and t.name == "i" for term in (answer, target) for t in term.walk())
+    several = len(answer.symbols() | target.symbols()) > 1
     agreed = clashed = 0
     for n in range(1 if closed else _POINTS):
         point = Point(n)
@@ -202,15 +246,23 @@ def _agreement(answer: Term, target: Term, real_roots: bool) -> bool | None:
                 break
         elif closed:
             return _printed_alike(answer, target, a, t)
-        elif (is_real(a) and is_real(t)) or imaginary:
+        elif (is_real(a) and is_real(t) and not (several and point.left_reals)) or imaginary:
             return False
         elif is_real(a) == is_real(t):
-            clashed += 1
+            same_branch = _same_branch(a, t)
+            agreed += same_branch
+            clashed += not same_branch
     if closed:
         return True if agreed else None
     if agreed >= 3 and agreed > clashed:
         return True
     return False if clashed else None
+
+
+def _same_branch(a: Any, t: Any) -> bool:
+    """Complex values that differ by whole turns of a logarithm, off the real domain."""
+    turns = (a - t) / (2 * mp.pi * mp.j)
+    return bool(abs(turns - mp.nint(turns.real)) < mp.mpf(10) ** -30)
 
 
 def _open(term: Term) -> bool:

@@ -176,7 +176,10 @@ _INTEGRAL: dict[str, Callable[[list[Fraction]], Fraction | None]] = {
 
 
 class Point:
-    """Values for names, drawn from the point's number and the name; and for unknown functions, by the same."""
+    """Values for names, drawn from the point's number and the name; and for unknown functions, by the same.
+
+    `left_reals` is set by an evaluation that met the root or logarithm of a negative number.
+    """
 
     RANGES = (
         (0.3, 2.2),
@@ -191,6 +194,7 @@ class Point:
 
     def __init__(self, number: int, bound: Mapping[str, Any] | None = None) -> None:
         self.number = number
+        self.left_reals = False
         self.values: dict[str, Any] = dict(bound or {})
 
     def value(self, name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tts.verify.choice import letter, option_in
-from tts.verify.extract import answered_part, bare, boxed, hashed, is_prose, last_number, phrase, read_target
+from tts.verify.extract import answered_part, bare, extract, is_prose, last_number, phrase, read_target
 
 _NUMERIC = re.compile(r"[-−+]?[$€£]?\s*\d[\d,.\s]*(?:/\s*\d+)?\s*(?:\\?%|\\?\$)?|[-−+]?\.\d+")
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\w])\$([^$]+?)(?<!\\)\$", re.DOTALL)
@@ -28,13 +28,14 @@ def read_pair(answer: str, target: str) -> tuple[str | None, str | None]:
     part = answered_part(answer)
     if part is None or not part.strip():
         return None, wanted
-    found = boxed(part) or hashed(part) or phrase(part)
+    found = extract(part, ("boxed", "hash", "phrase"))
     if found is None:
         found = bare(part) or _from_prose(part, wanted)
     elif wanted is not None and _is_number(wanted) and is_prose(found):
         found = _from_prose(found, wanted) or found
     elif wanted is not None and letter(wanted) and letter(found) is None:
-        found = option_in(found) or option_in(part) or found
+        first = re.match(r"[(\[*\s]*([A-J])(?![\w'’])", found)
+        found = first[1] if first else option_in(found) or option_in(part) or found
     return found, wanted
 
 

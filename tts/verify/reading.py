@@ -36,34 +36,47 @@ _LAYOUT = re.compile(
     r"|scriptstyle|limits|nolimits|hfill|hline|newline|middle|mathopen|mathclose|rm|bf|it)(?![A-Za-z])\s*\.?(?<!\.)"
 )
 _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
-_SPACES = re.compile(r"\\(?:[,;:! >]|quad\b|qquad\b|enspace\b|thinspace\b|hspace\{[^{}]*\}|phantom\{[^{}]*\})|~")
+_SPACES = re.compile(r"\\(?:[,;:! >]|qquad|quad|enspace\b|thinspace\b|hspace\{[^{}]*\}|phantom\{[^{}]*\})")
 _MATH = re.compile(r"\\[()\[\]]|\$")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2,}|[{}%$])")
+_DROPPED = re.compile(r"\\(?:blacksquare|checkmark|therefore|qed|tag\s*\{[^{}]*\}|label\s*\{[^{}]*\})(?![A-Za-z])")
+_MODULUS = re.compile(r"\(\s*\\?(?:mod|bmod|operatorname\{mod\})\s*(\w+)\s*\)")
 _CIRCLED = re.compile(r"[①-⑳]+")
 
 
 def respell(text: str) -> str:
     """The text with one spelling for each sign; still LaTeX or ASCII, still unparsed."""
-    text = text.replace("\0", " ")
+    text = text.replace("\0", " ").replace("~", " ")
     if not text.isascii():
         text = _CIRCLED.sub(lambda m: ",".join(str(ord(c) - 0x245F) for c in m[0]), text)
         text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: "^{" + m[0].translate(_SUPER) + "}", text)
         text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉₊₋]+", lambda m: "_{" + m[0].translate(_SUB) + "}", text)
         text = unicodedata.normalize("NFKC", text.translate(_TABLE))
+        text = re.sub(r"[^\W\D]", lambda m: str(unicodedata.decimal(m[0])), text)  # digits of any script
     text = _BROKEN.sub(lambda m: _ESCAPES[m[0]], text)
     if "\\\\" in text and "\\begin" not in text:
         text = _DOUBLED.sub(r"\\", text)
+    if "{" in text:
+        text = re.sub(r"(?<=\d)\s*\{\s*,\s*\}\s*(?=\d)", "{,}", text)
     if "\\" in text:
-        text = text.replace(",\\!", "{,}").replace("\\{,}", "{,}")
+        text = re.sub(r",\\!\s*", "{,}", text).replace("\\{,}", "{,}")
         text = _NULL_DELIMITER.sub(" ", text)
         text = _LAYOUT.sub(" ", text)
         text = text.replace("\\\\", "\0")  # a row separator, not an escaped space
         text = _SPACES.sub(" ", text).replace("\0", "\\\\")
         text = text.replace("\\$", " ")
+        text = _DROPPED.sub(" ", text)
+    if "mod" in text:
+        text = _MODULUS.sub(r"\\pmod{\1}", text)
     return _MATH.sub(" ", text)
 
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|textnormal|operatorname|emph)\s*\{([^{}]*)\}")
+
+
+def words(text: str) -> list[str]:
+    """The words of a table."""
+    return text.split()
 
 
 def tidy(text: str) -> str:
@@ -80,6 +93,8 @@ def plain(text: str) -> str:
     """A form in which two wordings of one text are equal; for mathematics only spaces and signs are unified."""
     text = tidy(text)
     if _MATHEMATICAL.search(text) or not _WORDY.search(text):
+        return text
+    if text.startswith("-"):
         return text
     text = re.sub(r"[\s_*`\"'{}-]+", " ", text).strip().casefold()
     return re.sub(r"^(?:the|an|a)\s+(?=\w)", "", text)

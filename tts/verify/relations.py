@@ -11,6 +11,7 @@ from typing import Any
 from tts.verify.evaluate import evaluate
 from tts.verify.numbers import value_same
 from tts.verify.numeric import Point, Undefined, close, is_real
+from tts.verify.solving import solutions_agree
 from tts.verify.terms import NeedsSymbolic, Term, TooLarge, num, substitute
 
 _FAILURES = (Undefined, TooLarge, ArithmeticError, ValueError)
@@ -22,11 +23,11 @@ def is_label(term: Term) -> bool:
     if term.op in ("sym", "text", "label"):
         return True
     if term.op == "call":
-        return term.name.startswith("@")
+        return term.name.startswith("@") or (term.name == "abs" and term.args[0].op == "mul" and is_label(term.args[0]))
     if term.op in ("tuple", "ratio", "set", "list"):
         return all(is_label(a) for a in term.args)
     if term.op == "mul":
-        if term.name == "()":
+        if term.name == "()" or (term.args[0].op == "sym" and " o " in term.args[0].name):
             return all(
                 a.op in ("sym", "num", "tuple", "const", "neg", "add", "rel", "inter", "union") for a in term.args
             )
@@ -34,8 +35,8 @@ def is_label(term: Term) -> bool:
         return syms and (all(a.name[0].isupper() for a in term.args) or term.args[0].name == "d")
     if term.op == "div":
         return all(is_label(a) and "d" in a.symbols() for a in term.args)
-    if term.op == "pow":
-        return term.args[0].op == "sym" and term.args[0].name in ("f", "g", "h") and term.args[1] == num(-1)
+    if term.op == "pow":  # f^{-1}(x)
+        return term.args[0].op == "call" and term.args[0].name.startswith("@") and term.args[1] == num(-1)
     return False
 
 
@@ -69,7 +70,7 @@ def unlabelled(term: Term) -> Term:
         return term.args[1]
     if is_equation(term):
         *names, last = term.args
-        if is_label(names[0]) or all(not n.symbols() for n in names):
+        if is_label(names[0]) or not any(n.symbols() for n in term.args):
             return unlabelled(last)
         if len(names) == 1 and is_label(last) and not names[0].symbols():
             return names[0]
@@ -96,7 +97,11 @@ def equations_same(answer: Term, target: Term) -> bool | None:
             verdict = _definitions_same(a_left, a_right, t_left, t_right)
             if verdict is not None:
                 return verdict
-    return proportional(difference(answer), difference(target), positive=False)
+    mine, theirs = difference(answer), difference(target)
+    verdict = proportional(mine, theirs, positive=False)
+    if verdict is not None or not (mine.symbols() or theirs.symbols()):
+        return verdict
+    return False if solutions_agree(mine, theirs) is False else None
 
 
 def _definitions_same(a_left: Term, a_right: Term, t_left: Term, t_right: Term) -> bool | None:
@@ -155,7 +160,20 @@ def orders_same(answer: Term, target: Term) -> bool | None:
     t, t_strict = _positive(target)
     if a_strict != t_strict:
         return False
-    return proportional(a, t, positive=True)
+    verdict = proportional(a, t, positive=True)
+    return False if verdict is None and _signs_differ(a, t) else verdict
+
+
+def _signs_differ(answer: Term, target: Term) -> bool:
+    """Whether one holds at a point where the other does not."""
+    for n in range(8):
+        try:
+            a, t = evaluate(answer, Point(n)), evaluate(target, Point(n))
+        except (*_FAILURES, NeedsSymbolic):
+            continue
+        if is_real(a) and is_real(t) and (a.real > 0) != (t.real > 0):
+            return True
+    return False
 
 
 def _positive(term: Term) -> tuple[Term, bool]:

@@ -63,10 +63,12 @@ def pieces(term: Term) -> list[Piece]:
         NeedsSymbolic: not a set of reals that can be read without solving anything.
     """
     op, args = term.op, term.args
-    if op == "interval":
-        return _span(args[0], term.name[0] == "[", args[1], term.name[1] == "]")
-    if op in ("tuple", "bracket") and len(args) == 2:
-        return _span(args[0], op == "bracket", args[1], op == "bracket")
+    if op == "interval" or (op in ("tuple", "bracket") and len(args) == 2):
+        brackets = {"tuple": "()", "bracket": "[]"}.get(op, term.name)
+        span = _span(args[0], brackets[0] == "[", args[1], brackets[1] == "]")
+        if not span:
+            raise NeedsSymbolic("a pair that is no interval")
+        return span
     if op == "empty" or (op == "list" and not args):
         return []
     if op == "set":
@@ -118,6 +120,8 @@ def _comparison(left: Term, sign: str, right: Term) -> list[Piece]:
         variable, bound, sign = right, left, _FLIPPED[sign]
     else:
         variable, bound = Term("add", (left, Term("neg", (right,)))), num(0)
+    if variable.op == "call" and variable.name == "abs" and sign in _FLIPPED:
+        return _magnitude(variable.args[0], sign, bound)
     if not _is_name(variable):
         slope, root = _linear(variable, bound)
         bound, sign = root, sign if slope > 0 else _FLIPPED[sign]
@@ -128,6 +132,16 @@ def _comparison(left: Term, sign: str, right: Term) -> list[Piece]:
     if sign in ("<", "<="):
         return _span(_MINUS_INFINITY, False, bound, sign == "<=")
     return _span(bound, sign == ">=", INFINITY, False)
+
+
+def _magnitude(inner: Term, sign: str, bound: Term) -> list[Piece]:
+    """|inner| compared with a bound."""
+    opposite = Term("neg", (bound,))
+    if sign in ("<", "<="):
+        return _both(_comparison(inner, sign, bound), _comparison(inner, _FLIPPED[sign], opposite))
+    if sign in (">", ">=", "="):
+        return _merged([*_comparison(inner, sign, bound), *_comparison(inner, _FLIPPED[sign], opposite)])
+    return _complement(_magnitude(inner, "=", bound))
 
 
 def _fixed(term: Term) -> bool:

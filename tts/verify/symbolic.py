@@ -11,17 +11,21 @@ import re
 from typing import Any
 
 from tts.types import Grade
-from tts.verify.choice import choice_same, text_same
+from tts.verify.choice import choice_same, spelled_number, text_same
 from tts.verify.compare import items, same
+from tts.verify.dates import calendar_same
 from tts.verify.evaluate import evaluate
 from tts.verify.grammar import parse
+from tts.verify.numbers import is_infinite
 from tts.verify.numeric import Point, Undefined, exact, is_real, mp
 from tts.verify.reading import plain
-from tts.verify.relations import unlabelled
+from tts.verify.relations import is_order, unlabelled
+from tts.verify.sets import Piece, pieces
 from tts.verify.terms import MAX_CHARS, NeedsSymbolic, Term, TooLarge, Unparsed
 
 _FAILURES = (Undefined, TooLarge, ArithmeticError, ValueError, RecursionError)
-_THOUSANDS = re.compile(r"\d,\d{3}(?!\d)")
+_THOUSANDS = re.compile(r"\d,\d")
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 
 
 def read(text: str, thousands: bool = True) -> Term | None:
@@ -51,7 +55,10 @@ def quick(answer: str | None, target: str) -> Grade | None:
     chosen = choice_same(answer, target)
     if chosen is not None:
         return Grade(chosen, "ok", answer, target, "choice")
-    return _structured(answer, target)
+    when = calendar_same(answer, target)
+    if when is not None:
+        return Grade(when, "ok", answer, target, "date")
+    return _structured(spelled_number(answer), spelled_number(target))
 
 
 def _structured(answer: str, target: str) -> Grade | None:
@@ -91,7 +98,9 @@ def decide(given: Term, wanted: Term) -> bool | None:
 
 
 def _regrouped(answer: str, target: str, verdict: bool | None) -> bool | None:
-    """1,234 read as two items, where one side may have meant a list."""
+    """1,234 read as two items, where one side may have meant a list; 0,5 as a decimal, where the target is one."""
+    if _DECIMAL_COMMA.fullmatch(answer.strip(" $")) and "." in target:
+        answer = answer.replace(",", ".")
     given, wanted = read(answer, thousands=False), read(target, thousands=False)
     if given is None or wanted is None or len(items(given)) != len(items(wanted)):
         return verdict
@@ -147,18 +156,31 @@ def _key(term: Term) -> str:
     term = unlabelled(term)
     if term.op in ("list", "set"):
         return "{" + ", ".join(sorted(_key(t) for t in items(term))) + "}"
+    if is_order(term) or term.op in ("interval", "union", "inter", "minus", "builder"):
+        try:
+            return " U ".join(map(_span_key, pieces(term)))
+        except NeedsSymbolic:
+            if term.op in ("inter", "minus", "builder"):
+                raise
     if term.op in ("tuple", "bracket", "interval", "matrix", "row", "union", "rel"):
         return f"{term.op}{term.name}(" + ", ".join(_key(t) for t in term.args) + ")"
     if term.op == "text":
         return "text:" + plain(term.name)
-    if term.op == "const" or term.op == "empty":
-        return term.name or "empty"
+    if is_infinite(term) or term.op == "empty":
+        return {"neg": "-inf", "const": "inf"}.get(term.op, "empty")
     while term.op in ("unit", "degree") and not term.args[0].symbols():
         term = term.args[0]
     value = exact(term)
     if value is not None:
         return str(value)
     return "value:" + "|".join(_digits(evaluate(term, Point(n))) for n in (0, 2))
+
+
+def _span_key(piece: Piece) -> str:
+    low, high = piece
+    brackets = {(False, False): "tuple", (True, True): "bracket"}.get((low.closed, high.closed))
+    name = brackets or "interval" + ("[" if low.closed else "(") + ("]" if high.closed else ")")
+    return f"{name}({_key(low.term)}, {_key(high.term)})"
 
 
 def _digits(value: Any) -> str:

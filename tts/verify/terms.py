@@ -56,7 +56,8 @@ class Term:
 
     def symbols(self) -> frozenset[str]:
         """The free names in it."""
-        return frozenset(t.name for t in self.walk() if t.op == "sym")
+        bound = {t.args[1].name for t in self.walk() if t.op == "call" and t.name in ("sum", "prod", "int", "lim")}
+        return frozenset(t.name for t in self.walk() if t.op == "sym" and t.name not in bound)
 
 
 def num(value: int | Fraction, places: int = -1) -> Term:

@@ -45,9 +45,9 @@ _WORD_SIGNS = {
     "and": "and", "or": "or", "oo": "infty", "inf": "infty", "infinity": "infty", "Infinity": "infty",
 }  # fmt: skip
 _WORDS = names(
-    """an is the of to no not as at by for from if in it so we yes odd even true false none all any are be but day days
-    per cm mm km kg mg ml mL ft mi yd oz hr ms mph kph rpm USD usd am pm th st nd rd dne DNE hours hour minutes years
-    year"""
+    """an is the of to no not as at by for from if in it so we yes odd even true false none all undefined any are be but
+    sq day days pct percent per cm mm km kg mg ml mL ft mi yd oz hr ms mph kph rpm USD usd am pm th st nd rd dne DNE
+    hours hour minutes years year"""
 )
 _SPLIT = re.compile("(" + "|".join(sorted((n for n in FUNCTIONS if len(n) > 1), key=len, reverse=True)) + ")")
 _GREEK_SPLIT = re.compile("(pi|theta|alpha|beta|gamma|lambda|omega|sigma|delta)")
@@ -93,6 +93,8 @@ def letters(run: str, spaced: bool) -> list[Token]:
     """A run of ASCII letters: a function, a Greek name, a word, or a product of letters."""
     if run in FUNCTIONS and run != "gamma":
         return [Token("fn", FUNCTIONS[run], spaced)]
+    if run in ("matrix", "Matrix"):
+        return [Token("cmd", "matrix", spaced)]
     if run in _WORD_SIGNS:
         sign = _WORD_SIGNS[run]
         return [Token("op" if sign in ("and", "or") else "cmd", sign, spaced)]
@@ -100,8 +102,11 @@ def letters(run: str, spaced: bool) -> list[Token]:
         return [Token("cmd", run, spaced)]
     if len(run) == 1:
         return [Token("sym", run, spaced)]
-    if run in _WORDS:
+    if run in _WORDS or (run.istitle() and run.lower() in _WORDS):
         return [Token("word", run, spaced)]
+    glued = re.fullmatch(r"(or|and)([A-Za-z])", run)
+    if glued and not spaced:  # W=1orW=2
+        return [Token("op", glued[1]), Token("sym", glued[2])]
     for splitter, kind in ((_SPLIT, "fn"), (_GREEK_SPLIT, "cmd")):
         pieces = [p for p in splitter.split(run) if p]
         loose = sum(len(p) for p in pieces if not splitter.fullmatch(p))
@@ -115,12 +120,25 @@ def letters(run: str, spaced: bool) -> list[Token]:
                     else [Token("sym", c, spaced and j == 0) for c in p]
                 )
             ]
-    if len(run) <= 3 or run.isupper():
+    if (len(run) <= 3 and not (len(run) == 3 and run.istitle())) or run.isupper():
         return [Token("sym", c, spaced and j == 0) for j, c in enumerate(run)]
     return [Token("word", run, spaced)]
 
 
-def _braced(command: str, content: str, spaced: bool, thousands: bool, depth: int, after_number: bool) -> list[Token]:
+def _is_unit(letter: str, previous: Token | None) -> bool:
+    """Whether an upright letter is a unit: after a number or a degree sign, or after a group if it looks like one."""
+    if previous is None:
+        return False
+    return (
+        previous.kind == "num"
+        or previous.text in ("circ", "degree")
+        or (previous.text == "}" and letter in "msghLKNJW")
+    )
+
+
+def _braced(
+    command: str, content: str, spaced: bool, thousands: bool, depth: int, previous: Token | None
+) -> list[Token]:
     """What `\\text{...}` and its relatives hold: mathematics where it is, a text where it is not."""
     inner = content.strip()
     word = inner.strip("., ")
@@ -131,9 +149,17 @@ def _braced(command: str, content: str, spaced: bool, thousands: bool, depth: in
     if word in FUNCTIONS:
         return [Token("fn", FUNCTIONS[word], spaced)]
     if len(word) == 1 and word.isalpha():
-        return [Token("text" if after_number and command in ("text", "mathrm", "mbox", "rm") else "sym", word, spaced)]
+        return [
+            Token(
+                "text" if _is_unit(word, previous) and command in ("text", "mathrm", "mbox", "rm") else "sym",
+                word,
+                spaced,
+            )
+        ]
     if command in ("operatorname", "mathbf", "boldsymbol", "bm", "mathcal", "mathit") or re.fullmatch(
-        r"[\d.,\s]+|[-+]?\d+\s*/\s*\d+|\\?[A-Za-z]+(?=\d)|.*\\(?:frac|sqrt|pi|times|infty|boxed).*", inner, re.DOTALL
+        r"[-+*/^()\d.,\s]*\d[-+*/^()\d.,\s]*|[-+]?\d+\s*/\s*\d+|\\?[A-Za-z]+(?=\d)|.*\\(?:frac|sqrt|pi|times|infty|boxed).*",
+        inner,
+        re.DOTALL,
     ):
         return tokenise(inner, thousands, depth + 1)
     return [Token("text", inner, spaced)]
@@ -168,6 +194,10 @@ def tokenise(text: str, thousands: bool = True, depth: int = 0) -> list[Token]:
                 tokens.extend([token for pair in pairs for token in pair][1:])
             else:
                 tokens.append(Token(kind, re.sub(r"\{,\}|[, ]", "", found) if kind == "num" else found, spaced))
+        elif (
+            kind == "alpha" and found in ("min", "sec") and tokens and tokens[-1].kind == "num" and not text[i:].strip()
+        ):
+            tokens.append(Token("word", found, spaced))  # 5 min is no minimum
         elif kind == "alpha":
             tokens.extend(letters(found, spaced))
         elif kind == "word":
@@ -187,14 +217,12 @@ def tokenise(text: str, thousands: bool = True, depth: int = 0) -> list[Token]:
                 if found in ("begin", "end"):
                     tokens.append(Token("env" if found == "begin" else "end", content.strip(), spaced))
                 else:
-                    tokens.extend(
-                        _braced(found, content, spaced, thousands, depth, bool(tokens) and tokens[-1].kind == "num")
-                    )
+                    tokens.extend(_braced(found, content, spaced, thousands, depth, tokens[-1] if tokens else None))
         elif kind == "cmd" and found in _IGNORED:
             pass
         elif kind == "cmd":
             tokens.append(Token("fn", FUNCTIONS[found], spaced) if found in FUNCTIONS and found not in (
-                "sqrt", "binom", "gamma") else Token("cmd", found, spaced))  # fmt: skip
+                "sqrt", "binom", "gamma", "mod") else Token("cmd", found, spaced))  # fmt: skip
         else:
             raise Unparsed(found)
         spaced = False
