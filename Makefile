@@ -9,10 +9,15 @@ QUESTION := Natalia sold clips to 48 friends in April and half as many in May. H
 
 .PHONY: demo test test-fast check format clean
 
+# With no MODEL: the embedded model and its process verifier, three strategies from one pool of samples.
 demo: $(VENV)/engine
-	@test -n "$(MODEL)" || { echo 'make demo MODEL=PATH_OR_HF_ID'; exit 2; }
+ifdef MODEL
 	$(BIN)/tts run "$(QUESTION)" -m "$(MODEL)" -s self-consistency -n 8 --max-tokens 512
 	$(BIN)/tts eval samples -m "$(MODEL)" -s self-consistency -n 8 --limit 16 --max-tokens 512
+else
+	run=$$(mktemp -d)/demo && $(BIN)/tts eval nano-4 -s best-of-n -n 16 --verifier nano --limit 100 --output $$run \
+	  && $(BIN)/tts report $$run
+endif
 
 test: $(VENV)/dev $(VENV)/engine
 	$(BIN)/python -m pytest

@@ -16,7 +16,7 @@ import pytest
 from tts.engines.scripted import Script, ScriptedEngine
 from tts.journal import Journal
 from tts.session import Session, Setup
-from tts.types import Budget, Problem, Sampling
+from tts.types import Budget, Problem, Sampling, Verifier
 from tts.verify.pool import CheckerPool
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,12 +71,13 @@ def sessions() -> Sessions:
         journal: Path | None = None,
         seed: int = 0,
         problem: Problem | None = None,
+        verifier: Verifier | None = None,
         **engine: Any,
     ) -> AsyncIterator[Session]:
         problem = problem or Problem("p", "What is 2 + 3?")
         with Journal(journal) as calls:
             async with CheckerPool(workers=1) as checker:
-                setup = Setup(ScriptedEngine(script, **engine), calls, checker, sampling, budget, seed)
+                setup = Setup(ScriptedEngine(script, **engine), calls, checker, verifier, sampling, budget, seed)
                 session = Session(problem, setup)
                 try:
                     yield session

@@ -195,6 +195,10 @@ BAD = [
     (["eval", "SUMS", "-o", "n=three"], "-o n=three"),
     (["eval", "SUMS", "-o", "n"], "key=value"),
     (["eval", "SUMS", "-s", "single", "-n", "4"], "it has no n"),
+    (["eval", "SUMS", "--verifier", "nano"], "uses no verifier"),
+    (["eval", "SUMS", "-s", "best-of-n", "--verifier", "symbolic"], "kind"),
+    (["eval", "SUMS", "-s", "best-of-n", "--verifier", "nanno"], "did you mean 'nano'"),
+    (["eval", "SUMS", "-s", "best-of-n", "-o", "select=weighted"], "--verifier NAME"),
     (["eval", "SUMS", "--temperature", "0"], "at temperature 0"),
     (["eval", "SUMS", "--temperature", "-1"], "--temperature -1"),
     (["eval", "SUMS", "--top-p", "2"], "--top-p 2"),
@@ -229,8 +233,7 @@ def test_a_mistake_is_one_line_and_exit_2(arguments: list[str], said: str, sums:
     assert done.stdout == ""
 
 
-def test_a_missing_model_and_an_unknown_engine(sums: Path) -> None:
-    assert "no model given" in tts("run", "q").stderr
+def test_a_missing_folder_and_an_unknown_engine(sums: Path) -> None:
     for arguments in (["--engine", "vlm"], ["--engine", "server"], ["-m", "/no/such/model"]):
         done = tts("eval", sums, *arguments)
         assert done.returncode == 2, done.stderr

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tts.metrics import best_at_k, ladder, maj_at_k, pass_at_k, pools, summarise
+from tts.metrics import best_at_k, ladder, maj_at_k, pass_at_k, pools, summarise, weighted_at_k
 
 CLASSES = st.lists(st.integers(-1, 3), min_size=1, max_size=7)
 
@@ -54,6 +54,26 @@ def test_best_is_the_mean_over_subsets(drawn: list[tuple[bool, int, bool]], data
     key = lambda i: (classes[i] >= 0, scores[i], -i)  # noqa: E731
     brute = fmean(correct[max(subset, key=key)] for subset in combinations(range(len(drawn)), k))
     assert best_at_k(scores, correct, classes, k) == pytest.approx(brute)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 3)), min_size=1, max_size=7), st.integers(0, 2), st.data())
+def test_equal_weights_vote_as_the_majority(drawn: list[tuple[int, int]], right: int, data: Any) -> None:
+    k = data.draw(st.integers(1, len(drawn)))
+    classes = [group for group, _ in drawn]
+    correct = [group == right for group in classes]
+    assert weighted_at_k([1.0] * len(drawn), classes, correct, k) == pytest.approx(maj_at_k(classes, correct, k))
+    # A weight of w is w votes where each class keeps its members together.
+    whole = weighted_at_k([float(w) for _, w in drawn], classes, correct, len(drawn))
+    votes = [group for group, w in drawn for _ in range(w) if group >= 0]
+    if votes:
+        assert whole == pytest.approx(brute_majority(votes, right, len(votes)))
+
+
+def test_many_subsets_are_drawn_with_a_fixed_seed() -> None:
+    classes, scores = [i % 5 for i in range(40)], [float(i % 7) for i in range(40)]
+    correct = [group == 1 for group in classes]
+    assert weighted_at_k(scores, classes, correct, 20) == weighted_at_k(scores, classes, correct, 20)
 
 
 def test_pass_at_k_of_the_paper() -> None:

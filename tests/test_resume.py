@@ -23,7 +23,7 @@ from tts.engines.scripted import Reply, arithmetic
 def reply(prompt, seed):
     with open({log!r}, "a") as log:
         log.write(f"{{seed}}\\n")
-    return Reply(arithmetic(prompt, seed).text, latency=random.Random(seed).uniform(0.0, 0.15))
+    return Reply(arithmetic(prompt, seed).text, latency=random.Random(seed).uniform(0.0, {slowest}))
 """
 
 
@@ -32,9 +32,9 @@ def _words(problems: Path, run: Path, script: Path, *more: object) -> list[str]:
     return [str(w) for w in (*words, "-n", 6, "--concurrency", 3, *more)]
 
 
-def _script(folder: Path, name: str) -> tuple[Path, Path]:
+def _script(folder: Path, name: str, slowest: float = 0.15) -> tuple[Path, Path]:
     log, script = folder / f"{name}.log", folder / f"{name}.py"
-    script.write_text(SCRIPT.format(log=str(log)))
+    script.write_text(SCRIPT.format(log=str(log), slowest=slowest))
     return script, log
 
 
@@ -61,7 +61,7 @@ def test_killed_runs_end_as_one_that_was_not(sums: Path, tmp_path: Path, more: t
         before = log.stat().st_size if log.exists() else 0
         while process.poll() is None and (not log.exists() or log.stat().st_size == before):
             time.sleep(0.005)
-        time.sleep(rng.uniform(0.0, 0.15))
+        time.sleep(rng.uniform(0.0, {slowest}))
         if process.poll() is not None:
             break
         process.kill()
@@ -135,18 +135,17 @@ def test_a_damaged_manifest_is_an_error_not_a_fresh_start(sums: Path, tmp_path: 
 def test_the_ledger_equals_the_engine_over_interrupted_lives(sums: Path, tmp_path: Path) -> None:
     import signal
 
-    script, _ = _script(tmp_path, "s")
+    script, log = _script(tmp_path, "s", slowest=1.5)
     run = tmp_path / "run"
-    for pause in (0.15, 0.25):
+    for made in (10, 30):
         process = subprocess.Popen(
             [sys.executable, "-m", "tts", *_words(sums, run, script)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        while process.poll() is None and not (run / "journal.sqlite").exists():
-            time.sleep(0.01)
-        time.sleep(0.3 + pause)
+        while process.poll() is None and (not log.exists() or len(log.read_text().split()) < made):
+            time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
-        process.wait()
+        assert process.wait() == 130
     assert tts(*_words(sums, run, script)).returncode == 0
     lives = json.loads((run / "manifest.json").read_text())["lives"]
     usage = json.loads((run / "results.json").read_text())["usage"]

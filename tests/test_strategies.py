@@ -11,8 +11,9 @@ import pytest
 
 from tts.engines.scripted import Reply
 from tts.errors import EngineDead, RequestError
+from tts.selection import aggregate
 from tts.strategies import STRATEGIES
-from tts.types import Budget, Problem, Sampling
+from tts.types import Budget, Completion, Problem, Prompt, Sampling, StepScores
 
 EVERY = pytest.mark.parametrize("name", STRATEGIES)
 PROBLEM = Problem("p", "What is 2 + 3?")
@@ -137,7 +138,44 @@ def test_best_of_n_takes_the_highest_score_and_records_it(sessions: Any, select:
     assert all(select in c.scores for c in solution.candidates)
 
 
+class Likes:
+    """A verifier that likes one answer, and would give the others together more."""
+
+    name, flops_per_token = "likes", 2.0
+
+    def __init__(self, favourite: str) -> None:
+        self.favourite = favourite
+
+    async def score(self, prompt: Prompt, completion: Completion, request_id: str) -> StepScores:
+        liked = 0.9 if self.favourite in completion.text else 0.5
+        return StepScores((0.2, liked), liked, tokens=7)
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("select", "answer"), [("highest", "6"), ("weighted", "5"), ("auto", "5"), ("majority", "5")])
+def test_best_of_n_by_a_verifier(sessions: Any, select: str, answer: str) -> None:
+    replies = ["\\boxed{5}", "\\boxed{5}", "\\boxed{6}"]
+
+    async def main() -> Any:
+        async with sessions(lambda p, s: Reply(replies.pop()), verifier=Likes("6")) as session:
+            return await STRATEGIES["best-of-n"](n=3, select=select).solve(PROBLEM, session), session.usage  # type: ignore[call-arg]
+
+    solution, usage = asyncio.run(main())
+    assert solution.answer == answer
+    assert usage.verifier_tokens == 21
+    assert [c.scores["likes:steps"] for c in solution.candidates] == [
+        [0.2, c.scores["likes"]] for c in solution.candidates
+    ]
+
+
+@pytest.mark.parametrize(("how", "value"), [("last", 0.5), ("min", 0.25), ("mean", 0.5), ("prod", 0.09375)])
+def test_step_scores_come_together(how: Any, value: float) -> None:
+    assert aggregate([0.75, 0.25, 0.5], how) == pytest.approx(value)
+
+
 def test_self_certainty_asks_for_log_probabilities() -> None:
     cls: Any = STRATEGIES["best-of-n"]
-    assert cls(top=7).sampling(Sampling()).top_logprobs == 7
-    assert cls(select="logprob-mean").sampling(Sampling()).top_logprobs == 0
+    assert cls(top=7).sampling(Sampling(), None).top_logprobs == 7
+    assert cls(select="logprob-mean").sampling(Sampling(), None).top_logprobs == 0
+    assert cls().sampling(Sampling(), "likes").top_logprobs == 0

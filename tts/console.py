@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
+import math
 import os
 import sys
 import time
@@ -189,6 +191,34 @@ class Board:
         while True:
             note(self.line())
             await asyncio.sleep(HEARTBEAT)
+
+
+MARKS = "o+x*#@%&"
+
+
+def plot(curves: Mapping[str, Sequence[tuple[float, float]]], width: int = 64, height: int = 15) -> None:
+    """Curves of (generated tokens a problem, accuracy in percent) on stdout; tokens on a logarithmic axis."""
+    points = [point for curve in curves.values() for point in curve if point[0] > 0]
+    if not points:
+        return
+    left, right = (math.log2(f(x for x, _ in points)) for f in (min, max))
+    low = 10 * math.floor(min(y for _, y in points) / 10)
+    high = max(low + 10, 10 * math.ceil(max(y for _, y in points) / 10))
+    grid = [[" "] * width for _ in range(height)]
+    for mark, curve in zip(itertools.cycle(MARKS), curves.values()):
+        for x, y in curve:
+            column = round((math.log2(x) - left) / max(right - left, 1e-9) * (width - 1)) if x > 0 else 0
+            grid[round((high - y) / (high - low) * (height - 1))][column] = mark
+    say("")
+    for index, row in enumerate(grid):
+        level = high - index * (high - low) / (height - 1)
+        label = f"{level:5.0f} % " if index % 2 == 0 else " " * 8
+        say(f"{label}|{''.join(row).rstrip()}")
+    ends = f"{2**left:,.0f}", f"{2**right:,.0f} tokens a problem (log)"
+    say(" " * 8 + "+" + "-" * width)
+    say(" " * 9 + ends[0] + ends[1].rjust(width - len(ends[0])))
+    for mark, name in zip(itertools.cycle(MARKS), curves):
+        say(f"    {mark}  {name}")
 
 
 def results(content: Mapping[str, Any], where: str) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 from statistics import fmean
 from typing import Any
 
 from tts.stats import Estimate, estimate
+
+SUBSETS = 256
+"""Subsets that a Monte Carlo estimate looks at, per problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,9 @@ def ladder(n: int) -> list[int]:
 
 
 def summarise(problems: Sequence[Pool]) -> dict[str, Estimate]:
-    """Every metric that the pools allow: accuracy, avg@n, and pass@k, maj@k, best@k:SCORE along the ladder."""
+    """Every metric that the pools allow: accuracy, avg@n, and along the ladder pass@k, maj@k, best@k:SCORE, and for
+    scores that are never negative weighted@k:SCORE.
+    """
     if not problems:
         return {}
     found = {"accuracy": estimate([fmean(p.solved) for p in problems])}
@@ -82,9 +89,41 @@ def summarise(problems: Sequence[Pool]) -> dict[str, Estimate]:
         for k in ladder(n)[1:]:
             found[f"maj@{k}"] = estimate([maj_at_k(p.classes, p.correct, k) for p in problems])
     for name in sorted(set.intersection(*(set(p.scores) for p in problems))):
+        weights = all((score or 0.0) >= 0.0 for p in problems for score in p.scores[name])
         for k in ladder(n)[1:]:
             found[f"best@{k}:{name}"] = estimate([best_at_k(p.scores[name], p.correct, p.classes, k) for p in problems])
+            if weights:
+                found[f"weighted@{k}:{name}"] = estimate(
+                    [weighted_at_k(p.scores[name], p.classes, p.correct, k) for p in problems]
+                )
     return found
+
+
+def weighted_at_k(scores: Sequence[float | None], classes: Sequence[int], correct: Sequence[bool], k: int) -> float:
+    """P(the answer with the largest sum of scores among a random k is right): over all subsets where there are at
+    most `SUBSETS`, else over that many drawn with a fixed seed. Ties count their share.
+    """
+    n = len(scores)
+    if math.comb(n, k) <= SUBSETS:
+        subsets: Iterable[Sequence[int]] = combinations(range(n), k)
+    else:
+        rng = random.Random(0)
+        subsets = (rng.sample(range(n), k) for _ in range(SUBSETS))
+    return fmean(_weighted_vote(subset, scores, classes, correct) for subset in subsets)
+
+
+def _weighted_vote(
+    subset: Sequence[int], scores: Sequence[float | None], classes: Sequence[int], correct: Sequence[bool]
+) -> float:
+    totals: dict[int, list[float]] = {}
+    for i in subset:
+        if classes[i] >= 0:
+            totals.setdefault(classes[i], []).append(scores[i] or 0.0)
+    sums = {group: math.fsum(parts) for group, parts in totals.items()}
+    most = max(sums.values(), default=None)
+    leaders = [group for group, total in sums.items() if total == most]
+    right = {classes[i] for i in subset if correct[i]}
+    return sum(group in right for group in leaders) / len(leaders) if leaders else 0.0
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:

@@ -21,9 +21,9 @@ from tts.evaluate import Stop, Watch, evaluate
 from tts.journal import Journal
 from tts.results import summary
 from tts.session import Setup
-from tts.settings import Settings, as_config, build_strategy, strategy_record
+from tts.settings import DEFAULT_MODEL, Settings, as_config, build_strategy, load_verifier, strategy_record
 from tts.store import RunDirectory
-from tts.types import Engine, Example, Sampling, Strategy
+from tts.types import Engine, Example, Sampling, Strategy, Verifier
 from tts.verify.pool import CheckerPool
 
 
@@ -58,10 +58,11 @@ class Plan:
             "revision": b.revision,
             "columns": {**asdict(s.columns), "id": s.id_field},
             "card": b.card_sha256,
-            "model": s.model or s.engine,
+            "model": s.model or DEFAULT_MODEL.get(s.engine, s.engine),
             "strategy": s.strategy,
             "options": options,
-            "verifier": None,
+            "verifier": s.verifier,
+            "verifier_sha256": load_verifier(s.verifier)[1] if s.verifier else None,
             "sampling": asdict(self.sampling),
             "budget": asdict(s.budget),
             "prompt": self.prompt,
@@ -104,8 +105,8 @@ def plan(settings: Settings, name: str, benchmark: Benchmark, output: Path, repe
             f"{name} has no targets to grade against",
             "--target-field names their column; `tts run --input` answers questions that have none",
         )
-    shape = getattr(strategy, "sampling", lambda asked: asked)
-    planned = Plan(settings, benchmark, examples, strategy, shape(settings.sampling(benchmark)), repeats, output)
+    sampling = settings.sampling(strategy, benchmark)
+    planned = Plan(settings, benchmark, examples, strategy, sampling, repeats, output)
     catalog.find("prompts", planned.prompt)
     return planned
 
@@ -152,7 +153,13 @@ def _mended(run: RunDirectory) -> list[dict[str, Any]]:
 
 
 async def execute(
-    planned: Plan, run: RunDirectory, engine: Engine, checker: CheckerPool, watch: Watch, stop: Stop
+    planned: Plan,
+    run: RunDirectory,
+    engine: Engine,
+    verifier: Verifier | None,
+    checker: CheckerPool,
+    watch: Watch,
+    stop: Stop,
 ) -> dict[str, Any]:
     """Solve what is not solved yet, write records and results; returns the content of results.json.
 
@@ -175,7 +182,7 @@ async def execute(
     try:
         with Journal(run.path / "journal.sqlite", reuse) as journal:
             setup = Setup(
-                engine, journal, checker, planned.sampling, settings.budget, settings.seed,
+                engine, journal, checker, verifier, planned.sampling, settings.budget, settings.seed,
                 planned.prompt, planned.benchmark.extract,
             )  # fmt: skip
             await evaluate(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from tts.types import Candidate
 
@@ -64,6 +65,39 @@ def logprob_sum(candidate: Candidate) -> float | None:
 def self_certainty(candidate: Candidate) -> float | None:
     """Mean divergence of the next-token distribution from uniform (Kang et al. 2025, arXiv:2502.18581)."""
     return candidate.completion.self_certainty
+
+
+Aggregation = Literal["last", "min", "mean", "prod"]
+
+
+def aggregate(steps: Sequence[float], how: Aggregation) -> float:
+    """What step scores come to: the last (Snell et al. 2024, arXiv:2408.03314), the least or the product (Lightman
+    et al. 2023, arXiv:2305.20050), or the mean.
+
+    Raises:
+        ValueError: no steps.
+    """
+    if not steps:
+        raise ValueError("a completion without steps has no score")
+    match how:
+        case "last":
+            return steps[-1]
+        case "min":
+            return min(steps)
+        case "mean":
+            return math.fsum(steps) / len(steps)
+        case "prod":
+            return math.prod(steps)
+
+
+def by_verifier(name: str) -> Score:
+    """The score that the verifier called `name` has given."""
+
+    def score(candidate: Candidate) -> float | None:
+        value = candidate.scores.get(name)
+        return value if isinstance(value, int | float) else None
+
+    return score
 
 
 SCORERS: Mapping[str, Score] = {

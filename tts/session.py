@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from tts import catalog
 from tts.errors import RequestError
 from tts.journal import Journal, call_key, prompt_digest
-from tts.types import Budget, Candidate, Completion, Engine, Message, Problem, Prompt, Sampling, Usage
+from tts.types import Budget, Candidate, Completion, Engine, Message, Problem, Prompt, Sampling, Usage, Verifier
 from tts.verify.extract import DEFAULT, extract
 from tts.verify.pool import CheckerPool
 
@@ -24,6 +24,7 @@ class Setup:
     engine: Engine
     journal: Journal
     checker: CheckerPool
+    verifier: Verifier | None
     sampling: Sampling
     budget: Budget
     seed: int = 0
@@ -88,6 +89,32 @@ class Session:
     async def classes(self, candidates: Sequence[Candidate]) -> list[int]:
         """The equivalence class of each answer (1/2 and 0.5 are one), numbered as they come; -1 for none."""
         return await self._setup.checker.classes([c.answer for c in candidates])
+
+    @property
+    def verifier(self) -> str | None:
+        """The name of the run's verifier, under which `score` leaves its scores."""
+        return self._setup.verifier.name if self._setup.verifier else None
+
+    async def score(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates with the verifier's score, and under NAME:steps those of their steps.
+
+        Raises:
+            RequestError: there is no verifier, or one candidate cannot be scored.
+        """
+        verifier = self._setup.verifier
+        if verifier is None:
+            raise RequestError("no verifier was given (--verifier NAME)")
+        found = await asyncio.gather(
+            *(verifier.score(prompt, c.completion, f"{self.name}/{i}") for i, c in enumerate(candidates))
+        )
+        tokens = sum(s.tokens for s in found)
+        rate = verifier.flops_per_token
+        self.usage.add(Usage(verifier_tokens=tokens, flops=None if rate is None else rate * tokens))
+        name = verifier.name
+        return [
+            replace(c, scores={**c.scores, name: s.value, f"{name}:steps": list(s.steps)})
+            for c, s in zip(candidates, found, strict=True)
+        ]
 
     # -- generation -----------------------------------------------------------------------------------------
 

@@ -17,9 +17,13 @@ from tts import catalog
 from tts.benchmarks import Benchmark, Columns
 from tts.errors import InputError
 from tts.strategies import STRATEGIES
+from tts.strategies.best_of_n import BY_VERIFIER
 from tts.types import Budget, Sampling, Strategy
+from tts.verify.process import Card
 
 DEFAULT_MAX_TOKENS = 2048
+DEFAULT_MODEL = {"vllm": "nano", "scripted": "scripted"}
+"""What an engine runs when no -m is given; a server runs what it serves."""
 EngineName = Literal["vllm", "server", "scripted"]
 
 
@@ -33,6 +37,7 @@ class Settings(BaseModel):
     strategy: str = "self-consistency"
     n: int | None = Field(None, ge=1)
     option: dict[str, Any] = {}
+    verifier: str | None = None
     prompt: str | None = None
     temperature: float | None = Field(None, ge=0)
     top_p: float | None = Field(None, gt=0, le=1)
@@ -68,10 +73,16 @@ class Settings(BaseModel):
     def columns(self) -> Columns:
         return Columns(self.question_field, self.target_field, self.context_field)
 
-    def sampling(self, benchmark: Benchmark | None = None) -> Sampling:
-        """The sampling asked for; the benchmark's card says how long an answer may be unless the user does."""
+    def sampling(self, strategy: Strategy, benchmark: Benchmark | None = None) -> Sampling:
+        """The sampling asked for, with what the strategy needs to know of each token.
+
+        The benchmark's card says how long an answer may be unless the user does.
+        """
         longest = self.max_tokens or (benchmark.max_tokens if benchmark else None) or DEFAULT_MAX_TOKENS
-        return Sampling(self.temperature, self.top_p, self.top_k, self.min_p, longest)
+        asked = Sampling(self.temperature, self.top_p, self.top_k, self.min_p, longest)
+        shape = getattr(strategy, "sampling", None)
+        shaped: Sampling = shape(asked, self.verifier) if shape else asked
+        return shaped
 
 
 def resolve(given: Mapping[str, Any], config: Path | None) -> Settings:
@@ -108,14 +119,29 @@ def _check_combinations(settings: Settings) -> None:
         )
     if settings.engine != "server" and settings.base_url:
         raise InputError("--base-url is for --engine server", "add --engine server")
-    if settings.engine == "vllm" and settings.model is None:
-        raise InputError("no model given", "-m takes a Hugging Face id or a local folder")
     strategy = build_strategy(settings)
+    takes_verifier = getattr(strategy, "takes_verifier", False)
+    if settings.verifier and not takes_verifier:
+        raise InputError(f"strategy {settings.strategy!r} uses no verifier", "best-of-n does")
+    if settings.verifier:
+        load_verifier(settings.verifier)
+    elif takes_verifier and getattr(strategy, "select", None) in BY_VERIFIER:
+        raise InputError("-o select=highest and weighted go by a verifier's scores", "--verifier NAME")
     if settings.temperature == 0 and getattr(strategy, "n", 1) > 1:
         raise InputError(
             f"at temperature 0 all {getattr(strategy, 'n', 1)} samples would be the same",
             "-n 1, or a temperature above 0",
         )
+
+
+def load_verifier(name: str) -> tuple[Card, str]:
+    """A verifier's card, and its hash.
+
+    Raises:
+        CatalogError: there is none by that name, or it is a checker's, which needs the target.
+    """
+    card, source = catalog.load("verifiers", name, Card)
+    return card, source.sha256
 
 
 def build_strategy(settings: Settings) -> Strategy:

@@ -229,6 +229,38 @@ class Engine(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StepScores:
+    """A verifier's view of one completion: a score in [0, 1] for each step, and what they come to together.
+
+    `tokens` is what the verifier read for it.
+    """
+
+    steps: tuple[float, ...]
+    value: float
+    tokens: int = 0
+
+
+class Verifier(Protocol):
+    """Scores completions without the target."""
+
+    name: str
+    flops_per_token: float | None
+
+    async def score(self, prompt: Prompt, completion: Completion, request_id: str) -> StepScores:
+        """The scores of one completion of `prompt`.
+
+        Raises:
+            RequestError: this one cannot be scored, the verifier lives.
+            EngineDead: its engine is gone.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop, leaving no process behind. Safe to call twice."""
+        ...
+
+
 class Strategy(Protocol):
     """A frozen dataclass whose fields are its options."""
 

@@ -33,10 +33,11 @@ def ours(row: Row) -> bool:
 
 
 def peer(row: Row) -> bool:
-    """math-verify's verdict with its defaults, the texts as they are."""
+    """math-verify's verdict: it reads LaTeX only between delimiters, so each side is tried both ways."""
     from math_verify import parse, verify  # type: ignore[import-not-found]
 
-    return bool(verify(parse(row["gold"]), parse(row["pred"])))
+    golds, preds = ([parse(text), parse(f"${text}$")] for text in (row["gold"], row["pred"]))
+    return any(verify(gold, pred) for gold in golds for pred in preds)
 
 
 def _too_long(*_: object) -> None:

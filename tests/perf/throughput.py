@@ -55,8 +55,8 @@ def generate(a: argparse.Namespace) -> None:
     from vllm import LLM, SamplingParams, TokensPrompt
 
     from tts import benchmarks, catalog
+    from tts.engines.startup import engine_arguments
     from tts.engines.templates import ChatTemplate
-    from tts.engines.vllm import engine_arguments
     from tts.journal import prompt_digest
     from tts.session import derive_seed
     from tts.types import Message

@@ -14,6 +14,7 @@ from tts.cli.eval import eval_
 from tts.cli.export import export
 from tts.cli.grade import grade
 from tts.cli.list import list_
+from tts.cli.report import report
 from tts.cli.run import run
 from tts.cli.show import show
 from tts.errors import TTSError
@@ -31,6 +32,7 @@ app.command("eval")(eval_)
 app.command("grade")(grade)
 app.command("export")(export)
 app.command("show")(show)
+app.command("report")(report)
 app.command("list")(list_)
 app.command("doctor")(doctor)
 

@@ -17,7 +17,7 @@ from tts import console
 if TYPE_CHECKING:
     from tts.evaluate import Stop
     from tts.settings import Settings
-    from tts.types import Engine
+    from tts.types import Engine, Verifier
 
 Result = TypeVar("Result")
 
@@ -31,26 +31,36 @@ def drive(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 
 @contextlib.asynccontextmanager
-async def engine_for(settings: Settings, log: Path) -> AsyncIterator[Engine]:
-    """The engine that the settings ask for, closed whatever happens."""
+async def engines_for(settings: Settings, log: Path) -> AsyncIterator[tuple[Engine, Verifier | None]]:
+    """The engine that the settings ask for, and the verifier beside it; closed whatever happens."""
     from tts import engines
+    from tts.settings import DEFAULT_MODEL, load_verifier
 
-    with console.waiting(f"starting {settings.engine} {settings.model or ''}".rstrip() + " …"):
-        engine = await engines.start(
-            settings.engine,
-            settings.model,
-            arguments=settings.engine_arg,
-            template=settings.template_arg,
-            base_urls=settings.base_url,
-            log=log,
-            may_abort=settings.budget.seconds is not None,
-        )
-    try:
+    model = settings.model or DEFAULT_MODEL.get(settings.engine)
+    if settings.engine == "vllm" and settings.model is None:
+        console.note("no -m given: using nano, a tiny model for demonstrations; -m takes a Hugging Face id or a folder")
+    async with contextlib.AsyncExitStack() as stack:
+        with console.waiting(f"starting {settings.engine} {model or ''}".rstrip() + " …"):
+            engine = await engines.start(
+                settings.engine,
+                model,
+                arguments=settings.engine_arg,
+                template=settings.template_arg,
+                base_urls=settings.base_url,
+                log=log,
+                may_abort=settings.budget.seconds is not None,
+                beside_verifier=settings.verifier is not None,
+            )
+        stack.push_async_callback(engine.close)
         for line in engine.notes:
             console.note(line)
-        yield engine
-    finally:
-        await engine.close()
+        verifier = None
+        if settings.verifier:
+            with console.waiting(f"starting verifier {settings.verifier} …"):
+                card, _ = load_verifier(settings.verifier)
+                verifier = engines.start_verifier(card, log.with_name("verifier.log"))
+            stack.push_async_callback(verifier.close)
+        yield engine, verifier
 
 
 @contextlib.contextmanager

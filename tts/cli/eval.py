@@ -12,13 +12,16 @@ import typer
 
 from tts import console
 from tts.cli import options as o
-from tts.cli.driving import drive, engine_for, interruptible
+from tts.cli.driving import drive, engines_for, interruptible
 from tts.errors import InputError, RunStopped
 
 if TYPE_CHECKING:
+    from tts.evaluate import Stop
     from tts.running import Plan
     from tts.settings import Settings
     from tts.store import RunDirectory
+    from tts.types import Engine, Verifier
+    from tts.verify.pool import CheckerPool
 
 
 def eval_(
@@ -32,6 +35,7 @@ def eval_(
     strategy: o.Strategy = None,
     n: o.N = None,
     option: o.Option = None,
+    verifier: o.VerifierName = None,
     prompt: o.PromptName = None,
     seed: o.Seed = None,
     temperature: o.Temperature = None,
@@ -153,14 +157,12 @@ async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int
     stop, left = Stop(), 0
     try:
         opened.extend(open_run(p) for p in plans)
-        async with (
-            engine_for(settings, opened[0].path / "logs" / "engine.log") as engine,
-            CheckerPool() as checker,
-        ):
+        log = opened[0].path / "logs" / "engine.log"
+        async with engines_for(settings, log) as (engine, verifier), CheckerPool() as checker:
             with interruptible(stop):
                 for planned, run in zip(plans, opened, strict=True):
                     if not stop.draining:
-                        contents.append(await _one(planned, run, engine, checker, stop))
+                        contents.append(await _one(planned, run, engine, verifier, checker, stop))
         left = sum(_unfinished(p, r) for p, r in zip(plans, opened, strict=True))
     except InputError:
         for run in opened:
@@ -179,7 +181,9 @@ async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int
     return 1 if any(c["counts"]["errors"] for c in contents) else 0
 
 
-async def _one(planned: Plan, run: RunDirectory, engine: Any, checker: Any, stop: Any) -> dict[str, Any]:
+async def _one(
+    planned: Plan, run: RunDirectory, engine: Engine, verifier: Verifier | None, checker: CheckerPool, stop: Stop
+) -> dict[str, Any]:
     from tts.running import execute
 
     board = console.Board(
@@ -189,7 +193,7 @@ async def _one(planned: Plan, run: RunDirectory, engine: Any, checker: Any, stop
         lambda: engine.counters()["generated_tokens"],
     )
     async with board.shown():
-        return await execute(planned, run, engine, checker, board, stop)
+        return await execute(planned, run, engine, verifier, checker, board, stop)
 
 
 def _unfinished(planned: Plan, run: RunDirectory) -> int:

@@ -28,6 +28,9 @@ Option = Annotated[
     list[str] | None,
     _option("--option", "-o", help="A field of the strategy, repeatable.", panel=_MODEL, metavar="KEY=VALUE"),
 ]
+VerifierName = Annotated[
+    str | None, _option("--verifier", help="A process verifier of `tts list verifiers`.", panel=_MODEL)
+]
 PromptName = Annotated[
     str | None, _option("--prompt", help="A template of `tts list prompts`, or a path.", panel=_MODEL)
 ]

@@ -11,7 +11,7 @@ import typer
 
 from tts import console
 from tts.cli import options as o
-from tts.cli.driving import drive, engine_for, interruptible
+from tts.cli.driving import drive, engines_for, interruptible
 from tts.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def run(
     strategy: o.Strategy = None,
     n: o.N = None,
     option: o.Option = None,
+    verifier: o.VerifierName = None,
     prompt: o.PromptName = None,
     input: Annotated[
         Path | None,
@@ -100,13 +101,12 @@ async def _answer(benchmark: Benchmark, settings: Settings, *, as_json: bool, ma
     from tts.verify.pool import CheckerPool
 
     strategy, stop, records = build_strategy(settings), Stop(), dict[str, dict[str, Any]]()
-    shape = getattr(strategy, "sampling", lambda asked: asked)
-    planned = Plan(settings, benchmark, benchmark.examples, strategy, shape(settings.sampling()), 1, Path())
+    planned = Plan(settings, benchmark, benchmark.examples, strategy, settings.sampling(strategy), 1, Path())
     log = platformdirs.user_log_path("tts-reasoning") / "engine.log"
-    async with engine_for(settings, log) as engine, CheckerPool() as checker:
+    async with engines_for(settings, log) as (engine, verifier), CheckerPool() as checker:
         with Journal(None) as journal, interruptible(stop):
             setup = Setup(
-                engine, journal, checker, planned.sampling, settings.budget, settings.seed,
+                engine, journal, checker, verifier, planned.sampling, settings.budget, settings.seed,
                 settings.prompt or benchmark.prompt, benchmark.extract,
             )  # fmt: skip
             board = console.Board(

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tts.catalog import nearest
 from tts.errors import InputError
 from tts.types import Engine
+
+if TYPE_CHECKING:
+    from tts.verify.process import Card, ProcessVerifier
+
+POLICY_SHARE, VERIFIER_SHARE = 0.55, 0.35
+"""Of a GPU's memory, where both run on one; the rest is for what they do not account for."""
 
 
 async def start(
@@ -20,8 +26,12 @@ async def start(
     base_urls: Sequence[str],
     log: Path,
     may_abort: bool,
+    beside_verifier: bool,
 ) -> Engine:
-    """Start or reach an engine. `may_abort`: calls may be cut at a deadline, so replies should be kept in part.
+    """Start or reach an engine.
+
+    `may_abort`: calls may be cut at a deadline, so replies should be kept in part. `beside_verifier`: a verifier
+    will want its share of the memory.
 
     Raises:
         EngineUnavailable: it cannot be had, with what to do about it.
@@ -35,8 +45,22 @@ async def start(
         return await ServerEngine.connect(base_urls, model, {"stream": may_abort, **arguments}, template)
     from tts.engines.vllm import VLLMEngine
 
-    assert model is not None, "checked with the settings"
-    return VLLMEngine(model, arguments, template, log)
+    assert model is not None, "vllm has a default model"
+    share: dict[str, Any] = {"gpu_memory_utilization": POLICY_SHARE} if beside_verifier else {}
+    return VLLMEngine(model, {**share, **arguments}, template, log)
+
+
+def start_verifier(card: Card, log: Path) -> ProcessVerifier:
+    """Start a process verifier on vLLM's pooling runner.
+
+    Raises:
+        EngineUnavailable: it cannot be had, with what to do about it.
+    """
+    from tts.engines.vllm import VLLMScorer
+    from tts.verify.process import ProcessVerifier
+
+    arguments = {"gpu_memory_utilization": VERIFIER_SHARE}
+    return ProcessVerifier(card, VLLMScorer(card.model, card.separator, arguments, log))
 
 
 def _scripted(model: str | None, arguments: Mapping[str, Any]) -> Engine:

@@ -1,4 +1,5 @@
-"""Starting vLLM: what can be checked before, where its output goes meanwhile, and what to say when it fails."""
+"""Starting vLLM: what is checked before, its arguments on this platform, where its output goes meanwhile, and what to
+say when it fails. Beside `vllm.py` the only file that imports vllm."""
 
 from __future__ import annotations
 
@@ -8,13 +9,18 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+from tts.catalog import nearest
 from tts.engines.child import PARENT, detach
 from tts.errors import EngineUnavailable, InputError
 
 OLDEST = (0, 26)
+CPU_BATCHED_TOKENS = 8192
+CPU_KV_BYTES = 4 << 30
 
 
 def installed_version() -> str:
@@ -96,3 +102,90 @@ def start_failure(error: BaseException, model: str, log: Path) -> InputError:
     cause = causes[-1] if causes and "initialization failed" in said else said
     cause = " ".join(cause.split())[:400]
     return EngineUnavailable(f"vLLM cannot start with {model}: {cause}", f"the whole log: {log}")
+
+
+def engine_arguments(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """vLLM's arguments: what was given, over our defaults for this platform."""
+    chosen: dict[str, Any] = {"enable_prefix_caching": True, "disable_log_stats": False, **given}
+    if on_cpu():
+        _fit_to_cpu(model, chosen)
+    return chosen
+
+
+def start(model: str, given: Mapping[str, Any], log: Path, totals: dict[str, int]) -> Any:
+    """An AsyncLLM; whatever it and its processes print goes to `log`, and its token counts into `totals`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with quietly(log):
+            from vllm import AsyncEngineArgs
+            from vllm.v1.engine.async_llm import AsyncLLM
+
+            checked = _checked(AsyncEngineArgs, model, engine_arguments(model, given))
+            return AsyncLLM.from_engine_args(checked, stat_loggers=[_counting(totals)])
+    except ImportError as error:
+        raise EngineUnavailable(f"this vLLM cannot be used: {error}", "tts doctor says what is missing") from error
+    except (Exception, SystemExit) as error:
+        raise start_failure(error, model, log) from error
+
+
+def _counting(totals: dict[str, int]) -> Any:
+    """A logger of vLLM's own statistics. (Its Prometheus counters go when a second engine starts.)"""
+    from vllm.v1.metrics.loggers import StatLoggerBase
+
+    class Counting(StatLoggerBase):  # type: ignore[misc]
+        def __init__(self, vllm_config: Any, engine_index: int = 0) -> None: ...
+
+        def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
+            if iteration_stats is not None:
+                totals["generated_tokens"] += iteration_stats.num_generation_tokens
+                totals["prompt_tokens"] += iteration_stats.num_prompt_tokens
+                totals["cached_tokens"] += iteration_stats.prompt_token_stats.cached_tokens
+
+        def log_engine_initialized(self) -> None: ...
+
+    return Counting
+
+
+def _checked(kind: Any, model: str, arguments: Mapping[str, Any]) -> Any:
+    try:
+        return kind(model=model, **arguments)
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None:
+            raise
+        known = (f.name for f in fields(kind))
+        raise InputError(f"vLLM has no engine argument {unknown[1]!r}", nearest(unknown[1], known)) from error
+
+
+def _fit_to_cpu(model: str, chosen: dict[str, Any]) -> None:
+    """On CPU a seeded request dies when its prefill is split over two steps, so no step may split one."""
+    if "max_model_len" not in chosen:
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(model, trust_remote_code=chosen.get("trust_remote_code", False))
+        longest = getattr(config.get_text_config(), "max_position_embeddings", None) or CPU_BATCHED_TOKENS
+        chosen["max_model_len"] = min(longest, CPU_BATCHED_TOKENS)
+    chosen["enable_chunked_prefill"] = False
+    chosen["max_num_batched_tokens"] = max(
+        int(chosen.get("max_num_batched_tokens", 0)), int(chosen["max_model_len"]), CPU_BATCHED_TOKENS
+    )
+    if "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
+        chosen.setdefault("kv_cache_memory_bytes", min(CPU_KV_BYTES, _available_memory() // 4))
+
+
+def on_cpu() -> bool:
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
+
+
+def _available_memory() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def hardware() -> str:
+    if on_cpu():
+        return f"CPU, {os.cpu_count()} cores"
+    from vllm.platforms import current_platform
+
+    return str(current_platform.get_device_name())

@@ -1,4 +1,4 @@
-"""vLLM in this process, through its asynchronous engine: the only file that imports vllm.
+"""vLLM in this process, through its asynchronous engine.
 
 Carries 0.26 (GPU) to 0.32 (GPU and CPU). Token ids go in and come out; text is decoded once, at the end.
 """
@@ -6,24 +6,21 @@ Carries 0.26 (GPU) to 0.32 (GPU and CPU). Token ids go in and come out; text is 
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tts.catalog import nearest
+from tts import nano
 from tts.engines.confidence import self_certainty
-from tts.engines.startup import check_model, installed_version, quietly, start_failure
+from tts.engines.startup import check_model, hardware, installed_version, on_cpu, start
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
-from tts.errors import EngineDead, EngineUnavailable, InputError, RequestError
+from tts.errors import EngineDead, EngineUnavailable, RequestError
 from tts.flops import flops_per_token
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
-CPU_BATCHED_TOKENS = 8192
-CPU_KV_BYTES = 4 << 30
+VERIFIER_KV_BYTES = 1 << 30
 GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
@@ -39,13 +36,9 @@ class VLLMEngine:
     def __init__(self, model: str, arguments: Mapping[str, Any], template: Mapping[str, Any], log: Path) -> None:
         self.notes: list[str] = []
         version = installed_version()
-        path = check_model(model)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with quietly(log):
-                self._llm = _start(path, arguments)
-        except (Exception, SystemExit) as error:
-            raise start_failure(error, model, log) from error
+        path = str(nano.POLICY) if model == nano.NAME else check_model(model)
+        self._totals: dict[str, int] = dict.fromkeys(("prompt_tokens", "cached_tokens", "generated_tokens"), 0)
+        self._llm = start(path, arguments, log, self._totals)
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
@@ -54,7 +47,7 @@ class VLLMEngine:
         self._sampling_params, self._tokens_input, self._dead = SamplingParams, tokens_input, EngineDeadError
         self._final_only = RequestOutputKind.FINAL_ONLY
         config = self._llm.vllm_config
-        self.model = path
+        self.model = model if model == nano.NAME else path
         self.max_sequences: int = config.scheduler_config.max_num_seqs
         self.max_model_len: int = config.model_config.max_model_len
         self._hf_config = config.model_config.hf_config.to_dict()
@@ -68,7 +61,6 @@ class VLLMEngine:
             self.notes.append(PLAIN_NOTE)
         if self._defaults:
             self.notes.append("sampling defaults of the model: " + _spelled(self._defaults))
-        self._closed = False
 
     @property
     def sampling_defaults(self) -> Mapping[str, Any]:
@@ -147,18 +139,7 @@ class VLLMEngine:
         await self._llm.abort(request_id)
 
     def counters(self) -> Mapping[str, int]:
-        from vllm.v1.metrics.reader import get_metrics_snapshot
-
-        names = {
-            "vllm:prompt_tokens": "prompt_tokens",
-            "vllm:prompt_tokens_cached": "cached_tokens",
-            "vllm:generation_tokens": "generated_tokens",
-        }
-        totals = dict.fromkeys(names.values(), 0)
-        for metric in get_metrics_snapshot():
-            if metric.name in names:
-                totals[names[metric.name]] += int(getattr(metric, "value", 0))
-        return totals
+        return dict(self._totals)
 
     def describe(self) -> Mapping[str, Any]:
         return {
@@ -171,61 +152,68 @@ class VLLMEngine:
             "sampling_defaults": self._defaults,
             "architectures": self._hf_config.get("architectures"),
             "flops_per_token": self.flops_per_token,
-            "hardware": _hardware(),
+            "hardware": hardware(),
             "replay": "finished calls exactly; the rest is drawn with the same seeds, and may depend on the batch",
         }
 
     async def close(self) -> None:
-        if not self._closed:
-            self._closed = True
+        if hasattr(self, "_llm"):
             with contextlib.suppress(Exception):
                 self._llm.shutdown()
             del self._llm  # its finaliser would complain when the interpreter ends
 
 
-def engine_arguments(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """vLLM's arguments: what was given, over our defaults for this platform."""
-    from vllm.platforms import current_platform
+class VLLMScorer:
+    """A reward model on vLLM's pooling runner: class probabilities at each step separator.
 
-    chosen: dict[str, Any] = {"enable_prefix_caching": True, "disable_log_stats": False, **given}
-    if current_platform.is_cpu():
-        _fit_to_cpu(model, chosen)
-    return chosen
+    Step pooling reads no prefix cache (vLLM 0.32), so each call computes its whole prompt.
 
+    Raises (from the constructor):
+        EngineUnavailable: as `VLLMEngine`, or the tokenizer does not know the separator.
+    """
 
-def _start(model: str, given: Mapping[str, Any]) -> Any:
-    try:
-        from vllm import AsyncEngineArgs
-        from vllm.v1.engine.async_llm import AsyncLLM
+    def __init__(self, model: str, separator: str, arguments: Mapping[str, Any], log: Path) -> None:
+        from transformers import AutoTokenizer
 
-        arguments = engine_arguments(model, given)
-    except ImportError as error:
-        raise EngineUnavailable(f"this vLLM cannot be used: {error}", "tts doctor says what is missing") from error
-    try:
-        checked = AsyncEngineArgs(model=model, **arguments)
-    except TypeError as error:
-        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if unknown is None:
-            raise
-        known = (f.name for f in fields(AsyncEngineArgs))
-        raise InputError(f"vLLM has no engine argument {unknown[1]!r}", nearest(unknown[1], known)) from error
-    return AsyncLLM.from_engine_args(checked)
+        installed_version()
+        path = str(nano.VERIFIER) if model == nano.NAME else check_model(model)
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        step = tokenizer.encode(separator, add_special_tokens=False)
+        if len(step) != 1:
+            raise EngineUnavailable(f"the tokenizer of {model} has no token {separator!r}", "see the verifier's card")
+        pooler = {"tok_pooling_type": "STEP", "step_tag_id": step[0]}
+        small = {"kv_cache_memory_bytes": VERIFIER_KV_BYTES} if on_cpu() else {}
+        self._llm = start(path, {"runner": "pooling", "pooler_config": pooler, **small, **arguments}, log, Counter())
+        from vllm import PoolingParams
+        from vllm.inputs import tokens_input
 
+        self._params, self._tokens_input = PoolingParams(task="token_classify"), tokens_input
+        self._template = ChatTemplate(tokenizer, {})
+        self.flops_per_token = flops_per_token(self._llm.vllm_config.model_config.hf_config.to_dict())
 
-def _fit_to_cpu(model: str, chosen: dict[str, Any]) -> None:
-    """On CPU a seeded request dies when its prefill is split over two steps, so no step may split one."""
-    if "max_model_len" not in chosen:
-        from transformers import AutoConfig
+    def render(self, messages: Sequence[Message], prefill: str) -> Prompt:
+        return self._template.render(messages, prefill)
 
-        config = AutoConfig.from_pretrained(model, trust_remote_code=chosen.get("trust_remote_code", False))
-        longest = getattr(config.get_text_config(), "max_position_embeddings", None) or CPU_BATCHED_TOKENS
-        chosen["max_model_len"] = min(longest, CPU_BATCHED_TOKENS)
-    chosen["enable_chunked_prefill"] = False
-    chosen["max_num_batched_tokens"] = max(
-        int(chosen.get("max_num_batched_tokens", 0)), int(chosen["max_model_len"]), CPU_BATCHED_TOKENS
-    )
-    if "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
-        chosen.setdefault("kv_cache_memory_bytes", min(CPU_KV_BYTES, _available_memory() // 4))
+    async def classify(self, prompt: Prompt, request_id: str) -> list[list[float]]:
+        tokens = self._tokens_input(list(prompt.token_ids))
+        last = None
+        try:
+            async for output in self._llm.encode(tokens, self._params.clone(), request_id):
+                last = output
+        except Exception as error:
+            if self._llm.errored:
+                raise EngineDead(f"the verifier's engine died: {error}") from error
+            raise RequestError(f"the verifier refused the request: {error.__cause__ or error}") from error
+        if last is None:
+            raise RequestError("the verifier returned nothing for the request")
+        rows: list[list[float]] = last.outputs.data.float().tolist()
+        return rows
+
+    async def close(self) -> None:
+        if hasattr(self, "_llm"):
+            with contextlib.suppress(Exception):
+                self._llm.shutdown()
+            del self._llm
 
 
 def _finish(reason: str | None) -> Finish:
@@ -236,18 +224,6 @@ def _finish(reason: str | None) -> Finish:
             return "length"
         case _:
             raise RequestError(f"vLLM ended a request with {reason!r}")
-
-
-def _available_memory() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _hardware() -> str:
-    from vllm.platforms import current_platform
-
-    if current_platform.is_cpu():
-        return f"CPU, {os.cpu_count()} cores"
-    return str(current_platform.get_device_name())
 
 
 def _spelled(values: Mapping[str, Any]) -> str:

@@ -3,40 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
-from tts.selection import SCORERS, highest, majority
+from tts.selection import SCORERS, by_verifier, highest, majority, weighted
 from tts.session import Session
 from tts.types import Candidate, Problem, Sampling, Solution
 
-Selector = Literal["self-certainty", "logprob-mean", "perplexity", "logprob-sum", "majority"]
+Selector = Literal[
+    "auto", "highest", "weighted", "majority", "self-certainty", "logprob-mean", "perplexity", "logprob-sum"
+]
+BY_VERIFIER = ("highest", "weighted")
 
 
 @dataclass(frozen=True)
 class BestOfN:
     """Sample n candidates, return the one with the highest score. Cobbe et al. 2021, arXiv:2110.14168.
 
-    These selectors need no verifier: self-certainty (Kang et al. 2025, arXiv:2502.18581, from the `top` most
-    likely tokens at each position), mean or summed log-probability, lowest perplexity, or the majority.
+    With `--verifier` the score is the verifier's: `highest` takes the best candidate, `weighted` the answer with the
+    largest sum of scores (Snell et al. 2024, arXiv:2408.03314, section 3.2). The others need none: self-certainty
+    (Kang et al. 2025, arXiv:2502.18581, from the `top` likeliest tokens at each position), mean or summed
+    log-probability, lowest perplexity, the majority. `auto` is weighted with a verifier, else self-certainty.
     """
 
+    takes_verifier: ClassVar[bool] = True
+
     n: int = field(default=8, metadata={"help": "candidates", "min": 1})
-    select: Selector = field(default="self-certainty", metadata={"help": "what chooses among them"})
+    select: Selector = field(default="auto", metadata={"help": "what chooses among them"})
     top: int = field(default=20, metadata={"help": "log-probabilities a position for self-certainty", "min": 1})
 
-    def sampling(self, asked: Sampling) -> Sampling:
+    def selector(self, verifier: str | None) -> str:
+        """What `auto` comes to."""
+        return self.select if self.select != "auto" else "weighted" if verifier else "self-certainty"
+
+    def sampling(self, asked: Sampling, verifier: str | None) -> Sampling:
         """The run's sampling with what the selector needs to know of each token."""
-        return replace(asked, top_logprobs=self.top) if self.select == "self-certainty" else asked
+        return replace(asked, top_logprobs=self.top) if self.selector(verifier) == "self-certainty" else asked
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
-        candidates = session.read(await session.sample(session.ask(problem), self.n))
-        if self.select == "majority":
-            winner = majority(candidates, await session.classes(candidates))
-        else:
-            score = SCORERS[self.select]
-            candidates = [_scored(c, self.select, score(c)) for c in candidates]
-            winner = highest(candidates, score)
+        prompt = session.ask(problem)
+        candidates = session.read(await session.sample(prompt, self.n))
+        if session.verifier:
+            candidates = await session.score(prompt, candidates)
+        winner, candidates = await self._choose(candidates, session)
         return Solution(winner.answer if winner else None, candidates)
+
+    async def _choose(self, candidates: list[Candidate], session: Session) -> tuple[Candidate | None, list[Candidate]]:
+        chosen = self.selector(session.verifier)
+        score = by_verifier(session.verifier or "") if chosen in BY_VERIFIER else SCORERS.get(chosen)
+        if chosen == "majority" or score is None:
+            return majority(candidates, await session.classes(candidates)), candidates
+        if chosen == "weighted":
+            weights = [score(c) or 0.0 for c in candidates]
+            return weighted(candidates, await session.classes(candidates), weights), candidates
+        if chosen != "highest":
+            candidates = [_scored(c, chosen, score(c)) for c in candidates]
+        return highest(candidates, score), candidates
 
 
 def _scored(candidate: Candidate, name: str, score: float | None) -> Candidate:

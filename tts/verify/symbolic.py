@@ -67,8 +67,8 @@ def _structured(answer: str, target: str) -> Grade | None:
     except TooLarge:
         return Grade(None, "target_unparsed", answer, target)
     if wanted is None:
-        if not any(c.isalnum() for c in target):
-            return Grade(None, "target_unparsed", answer, target)
+        if not any(c.isalnum() for c in target) or target.count("{") != target.count("}"):
+            return Grade(None, "target_unparsed", answer, target)  # nothing in it, or mathematics cut in the middle
         return Grade(False, "ok", answer, target, "text")  # a text target, and the texts differ
     try:
         given = read(answer)
