@@ -179,6 +179,28 @@ def test_configuration_file_gives_way_to_the_command_line(sums: Path, tmp_path: 
     assert json.loads(again.stdout)["requests"] == 24
 
 
+def test_an_engine_that_does_not_start_costs_a_growing_run_nothing(sums: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    evaluate(sums, run, "-n", 2, "--limit", 3)
+    before = (run / "records.jsonl").read_bytes()
+    evaluate(sums, run, "-n", 4, "--resume", "-M", "script=nowhere.jsonl", code=2)
+    assert (run / "records.jsonl").read_bytes() == before
+    evaluate(sums, run, "-n", 2, "--limit", 3, "--resume")
+
+
+def test_run_says_what_it_has_when_the_engine_dies(tmp_path: Path) -> None:
+    questions = write_lines(tmp_path / "q.jsonl", [{"id": "a", "question": "one"}, {"id": "b", "question": "two"}])
+    script = write_lines(tmp_path / "s.jsonl", [{"match": "two", "error": "dead"}, {"reply": "\\boxed{1}"}])
+    done = tts("run", "--input", questions, *SCRIPTED, "-M", f"script={script}", "--concurrency", 1, "-n", 1)
+    assert (done.returncode, done.stdout) == (3, "a\t1\n")
+
+
+def test_a_configuration_file_may_say_it_naturally(sums: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(f'benchmarks = "{sums}"\nengine = "scripted"\nlimit = 2\nn = 3\n')
+    assert json.loads(tts("eval", "--config", config, "--dry-run").stdout)["requests"] == 6
+
+
 def test_reuse_takes_calls_from_another_run(sums: Path, tmp_path: Path) -> None:
     evaluate(sums, tmp_path / "a", "-n", 4)
     evaluate(sums, tmp_path / "b", "-n", 4, "-s", "best-of-n", "-o", "select=logprob-mean", "--reuse", tmp_path / "a")
@@ -209,6 +231,9 @@ BAD = [
     (["eval", "SUMS", "-M", "spede=3"], "no option 'spede'"),
     (["eval", "SUMS", "-M", "script=nowhere.jsonl"], "cannot read script"),
     (["eval", "SUMS", "--csv", "/nowhere/at/all.csv"], "no such folder"),
+    (["eval", "SUMS", "--resume"], "--output DIR"),
+    (["eval", "SUMS", "--reuse", "nowhere"], "no journal.sqlite"),
+    (["eval", "SUMS", "-M", "max_sequences=0"], "above 0"),
     (["eval", "SUMS", "--config", "nowhere.toml"], "cannot read --config"),
     (["eval", "SUMS", "--base-url", "http://127.0.0.1:9/v1"], "--base-url is for"),
     (["eval", "SUMS", "--resume", "--output", "SUMS"], "not a run directory"),

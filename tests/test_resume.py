@@ -61,7 +61,7 @@ def test_killed_runs_end_as_one_that_was_not(sums: Path, tmp_path: Path, more: t
         before = log.stat().st_size if log.exists() else 0
         while process.poll() is None and (not log.exists() or log.stat().st_size == before):
             time.sleep(0.005)
-        time.sleep(rng.uniform(0.0, {slowest}))
+        time.sleep(rng.uniform(0.0, 0.15))
         if process.poll() is not None:
             break
         process.kill()

@@ -226,6 +226,33 @@ def test_a_replayed_problem_does_not_get_its_seconds_anew(sessions: Any, tmp_pat
     assert after == [] or after[0].finish == "abort"
 
 
+def test_calls_aborted_in_an_earlier_life_are_not_charged_to_the_budget(sessions: Any, tmp_path: Path) -> None:
+    async def run(latency: float) -> Any:
+        script = lambda prompt, seed: Reply(TEN, latency=latency)  # noqa: E731
+        async with sessions(script, journal=tmp_path / "j", budget=Budget(calls=2, tokens=20)) as session:
+            task = asyncio.ensure_future(session.sample(session.ask(session.problem), 2))
+            if latency:
+                await asyncio.sleep(latency / 2)
+                await session.stop()
+            return await task, session
+
+    asyncio.run(run(0.4))
+    completions, session = asyncio.run(run(0.0))
+    assert [c.generated_tokens for c in completions] == [10, 10]
+    assert not session.over_budget
+    assert session.usage.wasted_tokens > 0
+
+
+def test_a_sample_cut_by_one_budget_does_not_serve_another(sessions: Any, tmp_path: Path) -> None:
+    async def run(budget: Budget) -> Any:
+        async with sessions(ten, journal=tmp_path / "j", budget=budget) as session:
+            return await session.sample(session.ask(session.problem), 2)
+
+    assert [c.generated_tokens for c in asyncio.run(run(Budget(tokens=8)))] == [4, 4]
+    assert [c.generated_tokens for c in asyncio.run(run(Budget()))] == [10, 10]
+    assert [c.generated_tokens for c in asyncio.run(run(Budget(tokens=8)))] == [4, 4]
+
+
 def test_only_a_closed_box_counts_in_a_truncated_text(sessions: Any) -> None:
     async def main() -> None:
         async with sessions(

@@ -140,8 +140,9 @@ def _hub_rows(card: Card) -> list[tuple[int, dict[str, Any]]]:
     try:
         data = datasets.load_dataset(card.hub, card.config, split=card.split, revision=card.revision)
     except Exception as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"cannot load {card.hub} from the Hugging Face hub: {str(error).splitlines()[0] or type(error).__name__}",
+            f"cannot load {card.hub} from the Hugging Face hub: {said}",
             f"with no network, give a local copy: tts eval {card.name}=FILE, or TTS_DATA=FOLDER with {card.name}.jsonl",
         ) from error
     return [(number, dict(row)) for number, row in enumerate(data, 1)]

@@ -11,8 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import filelock
+
 from tts.errors import InputError
-from tts.results import COLUMNS, result_rows
+from tts.results import COLUMNS, current, result_rows
 from tts.store import read_json, read_records
 
 Table = Literal["results", "problems", "samples"]
@@ -39,7 +41,7 @@ def rows(run: Path, table: Table) -> Iterator[dict[str, Any]]:
     """
     match table:
         case "results":
-            yield from result_rows(read_json(run / "manifest.json"), read_json(run / "results.json"))
+            yield from result_rows(read_json(run / "manifest.json"), current(run))
         case "problems":
             for record in read_records(run):
                 yield _problem(record)
@@ -105,8 +107,9 @@ def merge_results(run: Path, target: Path) -> None:
         InputError: the file is there and is not such a table, or cannot be written.
     """
     fresh = list(rows(run, "results"))
-    kept = [row for row in shared_rows(target) if row["run_id"] != fresh[0]["run_id"]]
-    write_table([*kept, *fresh], "results", "csv", target)
+    with filelock.FileLock(target.with_name(f".{target.name}.lock")):
+        kept = [row for row in shared_rows(target) if row["run_id"] != fresh[0]["run_id"]]
+        write_table([*kept, *fresh], "results", "csv", target)
 
 
 def shared_rows(path: Path) -> list[dict[str, Any]]:

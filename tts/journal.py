@@ -66,7 +66,7 @@ class Journal:
                 self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
             self._account_for_killed_calls()
-            self._others = [sqlite3.connect(f"file:{p}?mode=ro", uri=True) for p in reuse]
+            self._others = [sqlite3.connect(f"{p.resolve().as_uri()}?mode=ro", uri=True) for p in reuse]
         except sqlite3.Error as error:
             raise _storage_failed(error) from error
         self._pending: list[tuple[str, tuple[Any, ...]]] = []

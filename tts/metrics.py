@@ -14,6 +14,8 @@ from typing import Any
 
 from tts.stats import Estimate, estimate
 
+EXACT = 32
+"""Candidates up to which a majority's expectation is computed exactly: beyond, that takes too long."""
 SUBSETS = 256
 """Subsets that a Monte Carlo estimate looks at, per problem."""
 
@@ -149,10 +151,13 @@ def _or_lowest(score: float | None) -> float:
 
 
 def maj_at_k(classes: Sequence[int], correct: Sequence[bool], k: int) -> float:
-    """P(the plurality answer of a random k of these candidates is right), exactly; a tie counts its share.
+    """P(the plurality answer of a random k of these candidates is right); a tie counts its share.
 
-    Answerless candidates take places and have no vote; k that are all answerless are wrong.
+    Exact up to `EXACT` candidates; beyond, over `SUBSETS` random subsets. Answerless candidates take places and have
+    no vote; k that are all answerless are wrong.
     """
+    if len(classes) > EXACT:
+        return weighted_at_k([1.0] * len(classes), classes, correct, k)
     sizes = Counter(group for group in classes if group >= 0)
     right = {group for group, ok in zip(classes, correct, strict=True) if ok and group >= 0}
     wrong_sizes = tuple(sorted(size for group, size in sizes.items() if group not in right))

@@ -22,6 +22,14 @@ COLUMNS = (
 """The columns of results.csv, one row a metric."""
 
 
+def current(run: Path) -> dict[str, Any]:
+    """results.json, or the same computed now where records have come since (a run that was killed)."""
+    written, records = run / "results.json", run / "records.jsonl"
+    if written.exists() and (not records.exists() or written.stat().st_mtime >= records.stat().st_mtime):
+        return read_json(written)
+    return summary(run)
+
+
 def summary(run: Path) -> dict[str, Any]:
     """The content of results.json, from the records.
 
@@ -64,7 +72,7 @@ def result_rows(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> list
         "benchmark": identity["benchmark"],
         "dataset": manifest["dataset"],
         "revision": identity["revision"],
-        "model": identity["model"],
+        "model": identity["model"] or manifest["served_model"],
         "strategy": identity["strategy"],
         "n": manifest["growing"]["n"],
         "verifier": identity["verifier"],

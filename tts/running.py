@@ -16,7 +16,7 @@ from typing import Any
 import tts
 from tts import catalog
 from tts.benchmarks import Benchmark, select
-from tts.errors import InputError, RunStopped
+from tts.errors import InputError, RunDirectoryError, RunStopped
 from tts.evaluate import Stop, Watch, evaluate
 from tts.journal import Journal
 from tts.results import summary
@@ -58,7 +58,7 @@ class Plan:
             "revision": b.revision,
             "columns": {**asdict(s.columns), "id": s.id_field},
             "card": b.card_sha256,
-            "model": s.model or DEFAULT_MODEL.get(s.engine, s.engine),
+            "model": s.model or DEFAULT_MODEL.get(s.engine),
             "strategy": s.strategy,
             "options": options,
             "verifier": s.verifier,
@@ -105,6 +105,9 @@ def plan(settings: Settings, name: str, benchmark: Benchmark, output: Path, repe
             f"{name} has no targets to grade against",
             "--target-field names their column; `tts run --input` answers questions that have none",
         )
+    for path in settings.reuse:
+        if not (path / "journal.sqlite").is_file():
+            raise InputError(f"--reuse {path}: there is no journal.sqlite in it", "it takes a run directory")
     sampling = settings.sampling(strategy, benchmark)
     planned = Plan(settings, benchmark, examples, strategy, sampling, repeats, output)
     catalog.find("prompts", planned.prompt)
@@ -112,42 +115,51 @@ def plan(settings: Settings, name: str, benchmark: Benchmark, output: Path, repe
 
 
 def open_run(planned: Plan) -> RunDirectory:
-    """Create or resume the run's directory, and hold it."""
-    run = RunDirectory(planned.output, planned.identity(), planned.growing(), resume=planned.settings.resume)
-    try:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        stamp = now[:19].replace("-", "").replace(":", "")
-        run_id = f"{stamp}-{planned.benchmark.name}-{planned.settings.strategy}-{secrets.token_hex(3)}"
-        run.write_manifest(
-            run_id=run.manifest.get("run_id", run_id),
-            date=run.manifest.get("date", now),
-            tts_version=tts.__version__,
-            identity=planned.identity(),
-            growing=planned.growing(),
-            dataset=planned.benchmark.source,
-            budget=str(planned.settings.budget),
-            config=as_config(planned.settings),
-            git=_git(),
-            host={
-                "python": platform.python_version(),
-                "system": platform.platform(),
-                "cores": os.cpu_count(),
-            },
-            lives=_mended(run),
+    """Hold the run's directory, new or resumed; nothing in it changes before `execute`."""
+    return RunDirectory(planned.output, planned.identity(), planned.growing(), resume=planned.settings.resume)
+
+
+def _begin(planned: Plan, run: RunDirectory, engine: Engine, life: dict[str, Any]) -> None:
+    """Write the manifest, now that the engine is up.
+
+    Raises:
+        RunDirectoryError: a server now serves another model than the one this run began with.
+    """
+    before = run.manifest.get("served_model", engine.model)
+    if before != engine.model and planned.settings.model is None:
+        raise RunDirectoryError(
+            f"{run.path} was made with {before}, the engine runs {engine.model}", "give another --output"
         )
-    except BaseException:
-        run.close()
-        raise
-    return run
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    stamp = now[:19].replace("-", "").replace(":", "")
+    run_id = f"{stamp}-{planned.benchmark.name}-{planned.settings.strategy}-{secrets.token_hex(3)}"
+    described = engine.describe()
+    run.begin()
+    run.write_manifest(
+        run_id=run.manifest.get("run_id", run_id),
+        date=run.manifest.get("date", now),
+        tts_version=tts.__version__,
+        identity=planned.identity(),
+        growing=planned.growing(),
+        dataset=planned.benchmark.source,
+        budget=str(planned.settings.budget),
+        config=as_config(planned.settings),
+        git=_git(),
+        host={"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()},
+        served_model=engine.model,
+        engine=described,
+        vllm_version=described.get("vllm_version"),
+        replay=described.get("replay"),
+        lives=[*_mended(run), life],
+    )
 
 
 def _mended(run: RunDirectory) -> list[dict[str, Any]]:
     """Earlier lives; one that was killed gets the time of its last record as its end."""
     lives: list[dict[str, Any]] = run.manifest.get("lives", [])
-    records = run.path / "records.jsonl"
     for life in lives:
         if life["ended"] == "running":
-            last = records.stat().st_mtime if records.exists() else life["began"]
+            last = run.last_written or life["began"]
             life.update(ended="killed", seconds=round(max(0.0, last - life["began"]), 3))
     return lives
 
@@ -167,16 +179,10 @@ async def execute(
         RunStopped: the engine or the disk failed. Records and results so far are written.
     """
     settings = planned.settings
-    reuse = [path / "journal.sqlite" if path.is_dir() else path for path in settings.reuse]
+    reuse = [path / "journal.sqlite" for path in settings.reuse]
     began = datetime.datetime.now(datetime.UTC).timestamp()
     life: dict[str, Any] = {"began": began, "seconds": 0.0, "ended": "running"}
-    described = engine.describe()
-    run.write_manifest(
-        engine=described,
-        vllm_version=described.get("vllm_version"),
-        replay=described.get("replay"),
-        lives=[*run.manifest["lives"], life],
-    )
+    _begin(planned, run, engine, life)
     before = engine.counters()
     ended = "failed"
     try:

@@ -58,8 +58,10 @@ class Session:
         self.over_budget = False
         self._setup = setup
         self._stopped = False
-        self.usage = setup.journal.lost(self.name)
-        self.usage.flops = self._cost(self.usage.prompt_tokens, self.usage.cached_tokens, self.usage.generated_tokens)
+        lost = setup.journal.lost(self.name)
+        lost.flops = self._cost(lost.prompt_tokens, lost.cached_tokens, lost.generated_tokens)
+        self.usage = lost
+        self._lost = replace(lost)
         self._drawn: Counter[bytes] = Counter()
         self._reserved_tokens = 0
         self._reserved_flops = 0.0
@@ -152,7 +154,11 @@ class Session:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _reserve(self, prompt: Prompt, n: int, sampling: Sampling | None) -> list[_Call]:
-        """Admit at most `n` calls: what is left of the budget is shared among them in equal parts."""
+        """Admit at most `n` calls: what is left of the budget is shared among them in equal parts.
+
+        What an earlier life of the run spent on calls that it aborted is reported, and not charged again: a resumed
+        problem gets the samples it would have had.
+        """
         engine, budget = self._setup.engine, self._setup.budget
         asked = sampling or self._setup.sampling
         length = len(prompt.token_ids)
@@ -164,12 +170,15 @@ class Session:
         wanted = limit = min(asked.max_tokens or room, room)
         admitted = n
         if budget.calls is not None:
-            admitted = max(0, min(n, budget.calls - self.usage.calls - len(self._in_flight)))
+            used = self.usage.calls - self._lost.calls
+            admitted = max(0, min(n, budget.calls - used - len(self._in_flight)))
         if admitted and budget.tokens is not None:
-            left = budget.tokens - self.usage.generated_tokens - self._reserved_tokens
+            made = self.usage.generated_tokens - self._lost.generated_tokens
+            left = budget.tokens - made - self._reserved_tokens
             limit = min(limit, left // admitted)
         if admitted and budget.flops is not None and engine.flops_per_token:
-            left_flops = budget.flops - (self.usage.flops or 0.0) - self._reserved_flops
+            spent = (self.usage.flops or 0.0) - (self._lost.flops or 0.0)
+            left_flops = budget.flops - spent - self._reserved_flops
             limit = min(limit, int(left_flops / admitted / engine.flops_per_token) - length)
         if limit < 1 or self._expired():
             admitted = 0
@@ -193,7 +202,7 @@ class Session:
     async def _run(self, call: _Call) -> Completion | None:
         """One call, from the journal or the engine; None when the deadline came before it was sent."""
         try:
-            if entry := self._setup.journal.lookup(call.key):
+            if (entry := self._setup.journal.lookup(call.key)) and _serves(entry.completion, call):
                 self._advance_clock(entry.elapsed)
                 self._meter(entry.completion)
                 return self._noting_truncation(call, entry.completion)
@@ -294,6 +303,15 @@ class Session:
             self._alarm.cancel()
         self.usage.seconds = self.elapsed
         return self.usage
+
+
+def _serves(found: Completion, call: _Call) -> bool:
+    """Whether a journalled completion is what this call would bring: made under another budget it may be cut where
+    this one is not, or longer than this one may be.
+    """
+    if found.generated_tokens > call.max_tokens:
+        return False
+    return found.finish == "stop" or found.generated_tokens == call.max_tokens
 
 
 def derive_seed(run_seed: int, problem: str, prompt: bytes, index: int) -> int:

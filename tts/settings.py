@@ -11,7 +11,7 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from tts import catalog
 from tts.benchmarks import Benchmark, Columns
@@ -30,7 +30,7 @@ EngineName = Literal["vllm", "server", "scripted"]
 class Settings(BaseModel):
     """Every option of `run` and `eval`, by its long name with underscores."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     benchmarks: tuple[str, ...] = ()
     model: str | None = None
@@ -64,6 +64,12 @@ class Settings(BaseModel):
     context_field: str | None = None
     id_field: str | None = None
     csv: str | None = None
+
+    @field_validator("benchmarks", "base_url", "reuse", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        """A configuration file may give one where several may stand."""
+        return (value,) if isinstance(value, str) else value
 
     @property
     def budget(self) -> Budget:

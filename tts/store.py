@@ -39,6 +39,8 @@ class RunDirectory:
         self._lock = filelock.FileLock(path / ".lock")
         try:
             self._lock.acquire(timeout=0)
+        except PermissionError as error:
+            raise RunDirectoryError(f"cannot write in {path}: {error.strerror}") from error
         except filelock.Timeout as error:
             raise RunDirectoryError(f"another process is writing {path}", "wait for it, or stop it") from error
         self._records: IO[bytes] | None = None
@@ -52,23 +54,31 @@ class RunDirectory:
     def _open(self, identity: Mapping[str, Any], growing: Mapping[str, Any]) -> None:
         self.manifest = read_json(self.path / "manifest.json") if (self.path / "manifest.json").exists() else {}
         self.resumed = bool(self.manifest)
-        stale = False
+        self._stale = False
         if self.resumed:
             _refuse_other(self.path, self.manifest.get("identity", {}), identity)
             before = self.manifest.get("growing", {})
             _refuse_shrinking(self.path, before, growing)
-            stale = before.get("n") != growing.get("n")
+            self._stale = before.get("n") != growing.get("n")
         self.done: set[tuple[str, int]] = set()
-        self._keep_finished(discard=stale)
+        records = self.path / "records.jsonl"
+        self.last_written = records.stat().st_mtime if records.exists() else None
+        self._kept, self._dropped = self._finished(discard=self._stale)
+
+    def begin(self) -> None:
+        """Start writing: drop the records that will be made again. Only once the engine is up, lest they be lost."""
+        if self._dropped:
+            self._replace("records.jsonl", b"".join(self._kept))
+        self._kept = []
         self._records = self._append_to("records.jsonl")
 
-    def _keep_finished(self, *, discard: bool) -> None:
-        """Rewrite the records without what must be made again: a half-written line, errors, another n."""
+    def _finished(self, *, discard: bool) -> tuple[list[bytes], int]:
+        """The lines that stay, and how many must be made again: a half-written one, errors, those of another n."""
         path = self.path / "records.jsonl"
-        if not path.exists():
-            return
         kept: list[bytes] = []
         dropped = 0
+        if not path.exists():
+            return kept, dropped
         with path.open("rb") as lines:
             for line in lines:
                 try:
@@ -82,13 +92,12 @@ class RunDirectory:
                     kept.append(line)
                 else:
                     dropped += 1
-        if dropped:
-            self._replace("records.jsonl", b"".join(kept))
+        return kept, dropped
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Append one finished problem."""
         assert self._records is not None
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") + b"\n"
         start = self._records.tell()
         try:
             self._records.write(line)

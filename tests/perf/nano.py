@@ -141,7 +141,8 @@ def infty(policy: Policy, problems: list[NanoProblem]) -> None:
     cut = [read_answer(text) for text, _ in policy.sample([policy.encode(ask(p)) for p in problems], WINDOW_TOKENS)]
     whole = [read_answer(text) for text, _ in policy.sample([policy.encode(ask(p)) for p in problems], 1000)]
     print(
-        f"nano-long      {len(problems)} problems  rounds {share(answers, problems)}, {rounds / len(problems):.1f} a problem"
+        f"nano-long      {len(problems)} problems  "
+        f"rounds {share(answers, problems)}, {rounds / len(problems):.1f} a problem"
     )
     print(f"    one response cut at a window: {share(cut, problems)}; uncut: {share(whole, problems)}", flush=True)
 

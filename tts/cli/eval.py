@@ -102,14 +102,17 @@ def _plans(settings: Settings) -> list[Plan]:
         if not target.parent.is_dir():
             raise InputError(f"--csv {target}: no such folder: {target.parent}")
         shared_rows(target)
+    if settings.resume and settings.output is None:
+        raise InputError("--resume needs the run directory", "--output DIR names it")
     stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     plans = []
     for given in settings.benchmarks:
         name, repeats = _repeated(given, settings.repeats)
         benchmark = benchmarks.load(name, settings.columns, settings.id_field)
-        output = settings.output or Path("runs") / f"{stamp}-{benchmark.name}-{settings.strategy}"
-        if settings.output and len(settings.benchmarks) > 1:
-            output = settings.output / benchmark.name
+        several = len(settings.benchmarks) > 1
+        name_of_run = f"{stamp}-{settings.strategy}" if several else f"{stamp}-{benchmark.name}-{settings.strategy}"
+        folder = settings.output or Path("runs") / name_of_run
+        output = folder / benchmark.name if several else folder
         plans.append(plan(settings, name, benchmark, output, repeats))
     if len({p.output for p in plans}) < len(plans):
         raise InputError("two of the benchmarks have the same name", "run them one by one, each with its --output")
@@ -223,6 +226,6 @@ def _deliver(plans: list[Plan], contents: list[dict[str, Any]], settings: Settin
 def _resume_command(plans: list[Plan]) -> str:
     """The command line that goes on with this run: what was typed, with the directory it chose."""
     words = [w for w in sys.argv[1:] if w != "--resume"]
-    if not any(w.split("=")[0] == "--output" for w in words) and len(plans) == 1:
-        words += ["--output", str(plans[0].output)]
+    if plans[0].settings.output is None:
+        words += ["--output", str(plans[0].output if len(plans) == 1 else plans[0].output.parent)]
     return shlex.join(["tts", *words, "--resume"])

@@ -18,9 +18,9 @@ def report(
     from dataclasses import asdict
 
     from tts.curves import curves
-    from tts.store import read_json
+    from tts.results import current
 
-    found = {str(run): curves(read_json(run / "results.json")) for run in runs}
+    found = {str(run): curves(current(run)) for run in runs}
     if json:
         content = {run: {name: [asdict(p) for p in ps] for name, ps in c.items()} for run, c in found.items()}
         return console.say_json(content)

@@ -103,28 +103,30 @@ async def _answer(benchmark: Benchmark, settings: Settings, *, as_json: bool, ma
     strategy, stop, records = build_strategy(settings), Stop(), dict[str, dict[str, Any]]()
     planned = Plan(settings, benchmark, benchmark.examples, strategy, settings.sampling(strategy), 1, Path())
     log = platformdirs.user_log_path("tts-reasoning") / "engine.log"
-    async with engines_for(settings, log) as (engine, verifier), CheckerPool() as checker:
-        with Journal(None) as journal, interruptible(stop):
-            setup = Setup(
-                engine, journal, checker, verifier, planned.sampling, settings.budget, settings.seed,
-                settings.prompt or benchmark.prompt, benchmark.extract,
-            )  # fmt: skip
-            board = console.Board(
-                "run", len(benchmark.examples), 0, lambda: engine.counters()["generated_tokens"], graded=False
-            )
-            async with board.shown():
-                await evaluate(
-                    benchmark.examples, strategy, setup,
-                    concurrency=planned.concurrency(engine),
-                    write=lambda record: records.__setitem__(record["problem_id"], record),
-                    watch=board, stop=stop,
+    try:
+        async with engines_for(settings, log) as (engine, verifier), CheckerPool() as checker:
+            with Journal(None) as journal, interruptible(stop):
+                setup = Setup(
+                    engine, journal, checker, verifier, planned.sampling, settings.budget, settings.seed,
+                    settings.prompt or benchmark.prompt, benchmark.extract,
                 )  # fmt: skip
-    ordered = [records[e.problem.id] for e in benchmark.examples if e.problem.id in records]
-    if as_json:
-        console.say_json([_plain(r) for r in ordered] if many else _plain(ordered[0]) if ordered else None)
-    else:
-        for record in ordered:
-            _print(record, alone=not many)
+                board = console.Board(
+                    "run", len(benchmark.examples), 0, lambda: engine.counters()["generated_tokens"], graded=False
+                )
+                async with board.shown():
+                    await evaluate(
+                        benchmark.examples, strategy, setup,
+                        concurrency=planned.concurrency(engine),
+                        write=lambda record: records.__setitem__(record["problem_id"], record),
+                        watch=board, stop=stop,
+                    )  # fmt: skip
+    finally:  # what is answered is said, also when the engine dies
+        ordered = [records[e.problem.id] for e in benchmark.examples if e.problem.id in records]
+        if as_json and (ordered or many):
+            console.say_json([_plain(r) for r in ordered] if many else _plain(ordered[0]))
+        elif not as_json:
+            for record in ordered:
+                _print(record, alone=not many)
     if len(ordered) < len(benchmark.examples):
         return 130
     return 1 if any(r["status"] == "error" for r in ordered) else 0

@@ -72,4 +72,7 @@ def _scripted(model: str | None, arguments: Mapping[str, Any]) -> Engine:
             raise InputError(f"the scripted engine has no option {name!r}", nearest(name, known))
     options = dict(arguments)
     script = options.pop("script", None)
+    for name, value in options.items():
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"-M {name}={value}: a whole number above 0 is expected")
     return ScriptedEngine(load_script(str(script)) if script else None, model or "scripted", **options)

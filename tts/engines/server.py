@@ -89,6 +89,10 @@ class ServerEngine:
         for name in options:
             if name not in known:
                 raise InputError(f"the server engine has no option {name!r}", nearest(name, known))
+        for name in ("timeout", "attempts", "max_sequences", "max_model_len"):
+            value = options.get(name, 1)
+            if not isinstance(value, int | float) or value <= 0:
+                raise InputError(f"-M {name}={value}: a number above 0 is expected")
         key = os.environ.get("OPENAI_API_KEY", "none")
         servers = []
         for url in urls:
@@ -158,6 +162,8 @@ class ServerEngine:
             async for attempt in attempts:
                 with attempt:
                     await self._attempt(prompt, sampling, seed, reply)
+        except openai.APITimeoutError as error:
+            raise RequestError(f"no reply within the timeout, {self._attempts} times", "-M timeout=SECONDS") from error
         except openai.APIConnectionError as error:
             where = ", ".join(s.url for s in self._servers)
             raise EngineDead(f"lost the server at {where} ({self._attempts} attempts): {error}") from error

@@ -18,6 +18,10 @@ from tts.catalog import nearest
 from tts.engines.child import PARENT, detach
 from tts.errors import EngineUnavailable, InputError
 
+# Before anything of vLLM is imported: it and its processes log to stdout otherwise.
+os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+
 OLDEST = (0, 26)
 CPU_BATCHED_TOKENS = 8192
 CPU_KV_BYTES = 4 << 30
@@ -68,8 +72,6 @@ def check_model(model: str) -> str:
 @contextlib.contextmanager
 def quietly(log: Path) -> Iterator[None]:
     """Send what vLLM and its processes print to `log`; ours goes on to the terminal through `tts.console`."""
-    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ[PARENT] = str(os.getpid())
     os.register_at_fork(after_in_child=detach)
     sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+from tts.errors import RequestError
 from tts.selection import SCORERS, by_verifier, highest, majority, weighted
 from tts.session import Session
 from tts.types import Candidate, Problem, Sampling, Solution
@@ -52,6 +53,9 @@ class BestOfN:
         score = by_verifier(session.verifier or "") if chosen in BY_VERIFIER else SCORERS.get(chosen)
         if chosen == "majority" or score is None:
             return majority(candidates, await session.classes(candidates)), candidates
+        answered = [c for c in candidates if c.answer is not None]
+        if answered and all(score(c) is None for c in answered):
+            raise RequestError(f"the engine gives no {chosen}: nothing to choose by (another -o select=)")
         if chosen == "weighted":
             weights = [score(c) or 0.0 for c in candidates]
             return weighted(candidates, await session.classes(candidates), weights), candidates
