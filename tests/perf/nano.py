@@ -98,7 +98,7 @@ def ladder(policy: Policy, options: argparse.Namespace, names: list[str]) -> Non
     for i, problem in enumerate(problems):
         mine = slice(i * n, (i + 1) * n)
         answers = [read_answer(text) for text, _ in samples[mine]]
-        rows.append(Sampled(problem.target, answers, [scores[sequence][-1] for sequence in sequences[mine]]))
+        rows.append(Sampled(problem.target, answers, [min(scores[sequence]) for sequence in sequences[mine]]))
     for number, name in enumerate(names):
         here = rows[number * size : (number + 1) * size]
         print(line(name, here), flush=True)
@@ -140,10 +140,7 @@ def infty(policy: Policy, problems: list[NanoProblem]) -> None:
             break
     cut = [read_answer(text) for text, _ in policy.sample([policy.encode(ask(p)) for p in problems], WINDOW_TOKENS)]
     whole = [read_answer(text) for text, _ in policy.sample([policy.encode(ask(p)) for p in problems], 1000)]
-    print(
-        f"nano-long      {len(problems)} problems  "
-        f"rounds {share(answers, problems)}, {rounds / len(problems):.1f} a problem"
-    )
+    print(f"nano-long      {share(answers, problems)} in {rounds / len(problems):.1f} rounds a problem")
     print(f"    one response cut at a window: {share(cut, problems)}; uncut: {share(whole, problems)}", flush=True)
 
 

@@ -2,8 +2,9 @@
 
     python -m tts.nano.train --out DIR
 
-On one H100 with 16 cores, under ten minutes; the same seed gives the same data and, up to numerical noise, the
-same weights. DIR/policy and DIR/verifier are folders that vLLM loads. `--stages` runs some of it.
+For one H100 with 16 cores; the same seed gives the same data and, up to numerical noise, the same weights. How the
+weights that ship were made, which is not in one go, is in MODEL_CARD.md. DIR/policy and DIR/verifier are folders that
+vLLM loads. `--stages` runs some of it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How much of everything. The defaults made the weights that ship."""
+    """How much of everything. Sizes are for one GPU; batches for a CPU are an eighth of these."""
 
     seed: int = 0
     policy_steps: int = 4000
@@ -205,7 +206,7 @@ def sample_and_score(
     prompts = [p for p in vocabulary.encode([ask(problem) for problem in problems]) for _ in range(samples)]
     responses = sample(policy, prompts, vocabulary.end, _generator(policy, 1))
     scored = [vocabulary.as_scored(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
-    scores = [steps[-1] for steps in score_steps(verifier, scored, vocabulary.step, vocabulary.pad)]
+    scores = [min(steps) for steps in score_steps(verifier, scored, vocabulary.step, vocabulary.pad)]
     answers = [read_answer(vocabulary.decode(response)) for response in responses]
     return [
         Sampled(problem.target, answers[i * samples : (i + 1) * samples], scores[i * samples : (i + 1) * samples])
