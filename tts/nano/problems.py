@@ -22,7 +22,7 @@ from tts.nano.story import NanoProblem, Noise, Scale, Split, split_of
 
 STEPS_PER_WINDOW = 4
 DIFFICULTIES: dict[int, tuple[Scale, Scale]] = {
-    1: (Scale(1, 15, 8, 4), Scale(2, 30, 12, 6)),
+    1: (Scale(1, 10, 6, 3), Scale(2, 18, 8, 4)),
     2: (Scale(2, 40, 15, 5), Scale(3, 80, 30, 8, odd=0.1)),
     3: (Scale(3, 100, 30, 8, odd=0.2), Scale(4, 180, 50, 10, odd=0.4)),
     4: (Scale(4, 120, 40, 8, odd=0.3), Scale(5, 250, 70, 12, odd=0.5)),
