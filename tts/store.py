@@ -54,16 +54,16 @@ class RunDirectory:
     def _open(self, identity: Mapping[str, Any], growing: Mapping[str, Any]) -> None:
         self.manifest = read_json(self.path / "manifest.json") if (self.path / "manifest.json").exists() else {}
         self.resumed = bool(self.manifest)
-        self._stale = False
+        stale = False
         if self.resumed:
             _refuse_other(self.path, self.manifest.get("identity", {}), identity)
             before = self.manifest.get("growing", {})
             _refuse_shrinking(self.path, before, growing)
-            self._stale = before.get("n") != growing.get("n")
+            stale = before.get("n") != growing.get("n")
         self.done: set[tuple[str, int]] = set()
         records = self.path / "records.jsonl"
         self.last_written = records.stat().st_mtime if records.exists() else None
-        self._kept, self._dropped = self._finished(discard=self._stale)
+        self._kept, self._dropped = self._finished(discard=stale)
 
     def begin(self) -> None:
         """Start writing: drop the records that will be made again. Only once the engine is up, lest they be lost."""
