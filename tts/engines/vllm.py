@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,8 @@ class VLLMEngine:
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
-        from vllm.v1.engine.exceptions import EngineDeadError
 
-        self._sampling_params, self._tokens_input, self._dead = SamplingParams, tokens_input, EngineDeadError
+        self._sampling_params, self._tokens_input = SamplingParams, tokens_input
         self._final_only = RequestOutputKind.FINAL_ONLY
         config = self._llm.vllm_config
         self.model = model if model == nano.NAME else path
@@ -75,18 +74,7 @@ class VLLMEngine:
     ) -> Completion:
         params = self._params(sampling, seed)
         tokens = self._tokens_input(list(prompt.token_ids))
-        last = None
-        try:
-            async for output in self._llm.generate(tokens, params, request_id, priority=priority):
-                last = output
-        except self._dead as error:
-            raise EngineDead(f"the vLLM engine died: {error}") from error
-        except Exception as error:
-            if self._llm.errored:
-                raise EngineDead(f"the vLLM engine died: {error}") from error
-            raise RequestError(f"vLLM refused the request: {error.__cause__ or error}") from error
-        if last is None:
-            raise RequestError("vLLM returned nothing for the request")
+        last = await _last(self._llm, self._llm.generate(tokens, params, request_id, priority=priority), "vLLM")
         return self._completion(prompt, params, seed, last)
 
     def _params(self, sampling: Sampling, seed: int) -> Any:
@@ -196,16 +184,7 @@ class VLLMScorer:
 
     async def classify(self, prompt: Prompt, request_id: str) -> list[list[float]]:
         tokens = self._tokens_input(list(prompt.token_ids))
-        last = None
-        try:
-            async for output in self._llm.encode(tokens, self._params.clone(), request_id):
-                last = output
-        except Exception as error:
-            if self._llm.errored:
-                raise EngineDead(f"the verifier's engine died: {error}") from error
-            raise RequestError(f"the verifier refused the request: {error.__cause__ or error}") from error
-        if last is None:
-            raise RequestError("the verifier returned nothing for the request")
+        last = await _last(self._llm, self._llm.encode(tokens, self._params.clone(), request_id), "the verifier")
         rows: list[list[float]] = last.outputs.data.float().tolist()
         return rows
 
@@ -214,6 +193,23 @@ class VLLMScorer:
             with contextlib.suppress(Exception):
                 self._llm.shutdown()
             del self._llm
+
+
+async def _last(llm: Any, outputs: AsyncIterator[Any], who: str) -> Any:
+    """The last output of a request, with vLLM's exceptions as ours."""
+    last = None
+    try:
+        async for output in outputs:
+            last = output
+    except Exception as error:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        if llm.errored or isinstance(error, EngineDeadError):
+            raise EngineDead(f"{who}: the engine died: {error}") from error
+        raise RequestError(f"{who} refused the request: {error.__cause__ or error}") from error
+    if last is None:
+        raise RequestError(f"{who} returned nothing for the request")
+    return last
 
 
 def _finish(reason: str | None) -> Finish:
