@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from tts.engines.scripted import Reply
 from tts.errors import EngineDead, RequestError
-from tts.types import Budget, Problem, Sampling
+from tts.session import Session
+from tts.types import Budget, Completion, Problem, Prompt, Sampling, StepScores
 
 TEN = "one two three four five six seven eight nine ten"
 
@@ -263,5 +265,78 @@ def test_only_a_closed_box_counts_in_a_truncated_text(sessions: Any) -> None:
         async with sessions(lambda p, s: Reply("so \\boxed{12} and more"), sampling=Sampling(max_tokens=2)) as session:
             (candidate,) = session.read(await session.sample(session.ask(session.problem)))
             assert (candidate.completion.finish, candidate.answer) == ("length", "12")
+
+    asyncio.run(main())
+
+
+class Counts:
+    """A verifier whose score is the number of words, that knows one it refuses and one it gives no number for."""
+
+    name, key, flops_per_token = "counts", "counts", 3.0
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
+        self.asked += 1
+        if "refused" in completion.text:
+            raise RequestError("it was refused")
+        value = math.nan if "nothing" in completion.text else len(completion.text.split()) / 10
+        return StepScores((value,), value, tokens=10, cached_tokens=4)
+
+    async def abort(self, request_id: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def test_scores_are_metered_and_computed_once(sessions: Any, tmp_path: Path) -> None:
+    verifier = Counts()
+
+    async def main() -> tuple[list[StepScores], Any]:
+        async with sessions(ten, verifier=verifier, journal=tmp_path / "j.sqlite") as session:
+            prompt = session.ask(session.problem)
+            found = await session.score(prompt, [Completion("one two", "stop"), Completion("one", "stop")])
+            return found, session.usage
+
+    first, usage = asyncio.run(main())
+    again, replayed = asyncio.run(main())
+    assert [s.value for s in first] == [0.2, 0.1]
+    assert again == first
+    assert verifier.asked == 2
+    assert (usage.verifier_tokens, usage.verifier_cached_tokens, usage.flops) == (20, 8, 36.0)
+    assert replayed.verifier_tokens == 20
+
+
+def test_what_cannot_be_scored_has_an_error_and_no_value(sessions: Any) -> None:
+    async def main(*texts: str) -> list[StepScores]:
+        async with sessions(ten, verifier=Counts()) as session:
+            completions = [Completion(text, "stop") for text in texts]
+            found: list[StepScores] = await session.score(session.ask(session.problem), completions)
+            return found
+
+    good, refused, nothing = asyncio.run(main("good", "refused", "nothing"))
+    assert (good.value, good.error) == (0.1, None)
+    assert (refused.value, refused.error) == (None, "it was refused")
+    assert nothing.value is None
+    assert nothing.error == "a score that is not a number"
+    with pytest.raises(RequestError, match="it was refused"):
+        asyncio.run(main("refused", "refused"))
+
+
+def test_a_response_goes_on_by_its_own_tokens(sessions: Any) -> None:
+    async def main() -> None:
+        async with sessions(lambda p, s: Reply("first step.\n\nsecond step.")) as session:
+            prompt = session.ask(session.problem)
+            (first,) = await session.sample(prompt, sampling=Sampling(max_tokens=50, stop=("\n\n",)))
+            assert (first.text, first.finish, first.stop, first.complete) == ("first step.\n\n", "stop", "\n\n", False)
+            then = session.extend(prompt, first)
+            assert then.token_ids == prompt.token_ids + first.token_ids
+            forced = session.extend(then, " Wait")
+            assert forced.text == prompt.text + "first step.\n\n Wait"
+            (last,) = await session.sample(forced, sampling=Sampling(max_tokens=2))
+            whole = session.join([first, " Wait", last])
+            assert whole.text == "first step.\n\n Waitfirst step."
+            assert (whole.finish, whole.generated_tokens) == ("length", first.generated_tokens + 2)
+            assert whole.logprob_sum == pytest.approx(-0.5 * whole.generated_tokens)
 
     asyncio.run(main())

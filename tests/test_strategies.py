@@ -12,6 +12,7 @@ import pytest
 from tts.engines.scripted import Reply
 from tts.errors import EngineDead, RequestError
 from tts.selection import aggregate
+from tts.session import Session
 from tts.strategies import STRATEGIES
 from tts.types import Budget, Completion, Problem, Prompt, Sampling, StepScores
 
@@ -141,14 +142,16 @@ def test_best_of_n_takes_the_highest_score_and_records_it(sessions: Any, select:
 class Likes:
     """A verifier that likes one answer, and would give the others together more."""
 
-    name, flops_per_token = "likes", 2.0
+    name, key, flops_per_token = "likes", "likes", 2.0
 
     def __init__(self, favourite: str) -> None:
         self.favourite = favourite
 
-    async def score(self, prompt: Prompt, completion: Completion, request_id: str) -> StepScores:
+    async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
         liked = 0.9 if self.favourite in completion.text else 0.5
         return StepScores((0.2, liked), liked, tokens=7)
+
+    async def abort(self, request_id: str) -> None: ...
 
     async def close(self) -> None: ...
 

@@ -108,8 +108,10 @@ def test_length_stop_and_stop_strings_are_told_apart(here: Here) -> None:
     assert (cut.finish, cut.generated_tokens) == ("length", 24)
     letter = cut.text[3]
     stopped = here.run(here.engine.generate(here.prompt(), replace(SHORT, ignore_eos=True, stop=(letter,)), 3, "t"))
-    assert stopped.finish == "stop"
-    assert stopped.text == cut.text[: cut.text.index(letter)]
+    assert (stopped.finish, stopped.stop, stopped.complete) == ("stop", letter, False)
+    assert stopped.token_ids == cut.token_ids[: len(stopped.token_ids)]
+    assert letter in here.engine.decode(stopped.token_ids[-1:])
+    assert letter not in here.engine.decode(stopped.token_ids[:-1])
 
 
 def test_a_shared_prefix_is_cached(here: Here) -> None:

@@ -122,6 +122,7 @@ async def solve(
         "status": status,
         "question": example.problem.question,
         "solution": {
+            **solution.details,
             "answer": solution.answer,
             "candidates": [
                 _candidate(c, g, group)

@@ -20,13 +20,14 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from tts.errors import StorageFailed
-from tts.types import Completion, Prompt, Sampling, Usage
+from tts.types import Completion, Prompt, Sampling, StepScores, Usage
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (key BLOB PRIMARY KEY, elapsed REAL, data BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS started (key BLOB PRIMARY KEY, problem TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS aborted (
   problem TEXT, prompt_tokens INTEGER, cached_tokens INTEGER, generated_tokens INTEGER, queue_seconds REAL);
+CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, elapsed REAL, data TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unaccounted (problem TEXT PRIMARY KEY, calls INTEGER);
 """
 
@@ -48,6 +49,11 @@ def call_key(engine_kind: str, model: str, prompt: bytes, sampling: Sampling, se
     """The key of a call: the sampling as it was asked for, before any budget clamped it."""
     asked = json.dumps([engine_kind, model, asdict(sampling), seed], sort_keys=True)
     return hashlib.sha256(asked.encode() + prompt).digest()
+
+
+def score_key(verifier: str, prompt: bytes, text: str) -> bytes:
+    """The key of a scoring: the verifier's own key, the prompt's digest and the text that was scored."""
+    return hashlib.sha256(json.dumps([verifier, text]).encode() + prompt).digest()
 
 
 class Journal:
@@ -83,13 +89,29 @@ class Journal:
 
     def lookup(self, key: bytes) -> Entry | None:
         """The finished call under `key`, from this run or one that is reused."""
+        row = self._find("SELECT data, elapsed FROM calls WHERE key = ?", key)
+        return Entry(_unpack(row[0]), row[1]) if row else None
+
+    def lookup_score(self, key: bytes) -> tuple[StepScores, float] | None:
+        """The scores under `key`, from this run or one that is reused, and the problem's clock when they came."""
+        row = self._find("SELECT data, elapsed FROM scores WHERE key = ?", key)
+        if row is None:
+            return None
+        values = json.loads(row[0])
+        return StepScores(**{**values, "steps": tuple(values["steps"])}), row[1]
+
+    def _find(self, query: str, key: bytes) -> Any:
         for db in (self._db, *self._others):
             try:
-                row = db.execute("SELECT data, elapsed FROM calls WHERE key = ?", (key,)).fetchone()
+                row = db.execute(query, (key,)).fetchone()
+            except sqlite3.OperationalError as error:
+                if db is not self._db and "no such table" in str(error):
+                    continue  # a journal of an older version has no scores
+                raise _storage_failed(error) from error
             except sqlite3.Error as error:
                 raise _storage_failed(error) from error
             if row:
-                return Entry(_unpack(row[0]), row[1])
+                return row
         return None
 
     def begin(self, key: bytes, problem: str) -> None:
@@ -100,6 +122,10 @@ class Journal:
         """Commit a finished call. When this returns, the call will never be made again."""
         self._write("DELETE FROM started WHERE key = ?", (key,))
         await self._write("INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", (key, elapsed, _pack(completion)))
+
+    async def scored(self, key: bytes, scores: StepScores, elapsed: float) -> None:
+        """Commit a verifier's scores. When this returns, they will never be computed again."""
+        await self._write("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", (key, elapsed, json.dumps(asdict(scores))))
 
     async def give_up(self, key: bytes, problem: str, spent: Completion | None) -> None:
         """Commit that a call was aborted or failed: its tokens stay in the ledger, its text does not count."""

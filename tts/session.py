@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -11,8 +12,20 @@ from dataclasses import dataclass, replace
 
 from tts import catalog
 from tts.errors import RequestError
-from tts.journal import Journal, call_key, prompt_digest
-from tts.types import Budget, Candidate, Completion, Engine, Message, Problem, Prompt, Sampling, Usage, Verifier
+from tts.journal import Journal, call_key, prompt_digest, score_key
+from tts.types import (
+    Budget,
+    Candidate,
+    Completion,
+    Engine,
+    Message,
+    Problem,
+    Prompt,
+    Sampling,
+    StepScores,
+    Usage,
+    Verifier,
+)
 from tts.verify.extract import DEFAULT, extract
 from tts.verify.pool import CheckerPool
 
@@ -43,6 +56,7 @@ class _Call:
     seed: int
     key: bytes
     request_id: str
+    priority: int
 
 
 class Session:
@@ -66,6 +80,8 @@ class Session:
         self._reserved_tokens = 0
         self._reserved_flops = 0.0
         self._in_flight: set[str] = set()
+        self._scoring: set[str] = set()
+        self._scorings = 0
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._alarm: asyncio.TimerHandle | None = None
@@ -92,42 +108,139 @@ class Session:
         """The equivalence class of each answer (1/2 and 0.5 are one), numbered as they come; -1 for none."""
         return await self._setup.checker.classes([c.answer for c in candidates])
 
+    # -- scores ---------------------------------------------------------------------------------------------
+
     @property
     def verifier(self) -> str | None:
-        """The name of the run's verifier, under which `score` leaves its scores."""
+        """The name of the run's verifier, under which `scored` leaves its scores."""
         return self._setup.verifier.name if self._setup.verifier else None
 
-    async def score(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The candidates with the verifier's score, and under NAME:steps those of their steps.
+    async def score(self, prompt: Prompt, completions: Sequence[Completion]) -> list[StepScores]:
+        """The verifier's view of each completion of `prompt`, finished or not. One that cannot be scored (the verifier
+        refused it, or gave something that is no number, or time was up) has no value but an error.
 
         Raises:
-            RequestError: there is no verifier, or one candidate cannot be scored.
+            RequestError: there is no verifier, or none of the completions can be scored.
         """
         verifier = self._setup.verifier
         if verifier is None:
             raise RequestError("no verifier was given (--verifier NAME)")
-        found = await asyncio.gather(
-            *(verifier.score(prompt, c.completion, f"{self.name}/{i}") for i, c in enumerate(candidates))
+        digest = prompt_digest(prompt)
+        found = await asyncio.gather(*(self._score(verifier, prompt, digest, c) for c in completions))
+        if found and not self._expired() and all(s.value is None for s in found):
+            raise RequestError(f"verifier {verifier.name!r}: {found[0].error}")
+        return found
+
+    async def scored(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates with the verifier's score under its name, and those of their steps under NAME:steps."""
+        found = await self.score(prompt, [c.completion for c in candidates])
+        return [self.with_scores(c, s) for c, s in zip(candidates, found, strict=True)]
+
+    def with_scores(self, candidate: Candidate, scores: StepScores) -> Candidate:
+        """The candidate with a verifier's scores, if it got any."""
+        if scores.value is None:
+            return candidate
+        name = self.verifier
+        return replace(
+            candidate, scores={**candidate.scores, f"{name}": scores.value, f"{name}:steps": list(scores.steps)}
         )
-        tokens = sum(s.tokens for s in found)
+
+    async def _score(self, verifier: Verifier, prompt: Prompt, digest: bytes, completion: Completion) -> StepScores:
+        """One completion's scores, from the journal or the verifier."""
+        key = score_key(verifier.key, digest, completion.text)
+        if (known := self._setup.journal.lookup_score(key)) is not None:
+            scores, elapsed = known
+            self._advance_clock(elapsed)
+            self._meter_scores(verifier, scores)
+            return scores
+        if self._expired():
+            self.over_budget = True
+            return StepScores((), None, error="time was up")
+        self._scorings += 1
+        request_id = f"{self.name}/score/{self._scorings}"
+        self._scoring.add(request_id)
+        try:
+            scores = await verifier.score(prompt, completion, self, request_id)
+        except RequestError as error:
+            return StepScores((), None, error=error.message)
+        finally:
+            self._scoring.discard(request_id)
+        self._meter_scores(verifier, scores)
+        if scores.value is None or not all(map(math.isfinite, (scores.value, *scores.steps))):
+            return replace(scores, steps=(), value=None, error=scores.error or "a score that is not a number")
+        await self._setup.journal.scored(key, scores, self.elapsed)
+        return scores
+
+    def _meter_scores(self, verifier: Verifier, s: StepScores) -> None:
         rate = verifier.flops_per_token
-        self.usage.add(Usage(verifier_tokens=tokens, flops=None if rate is None else rate * tokens))
-        name = verifier.name
-        return [
-            replace(c, scores={**c.scores, name: s.value, f"{name}:steps": list(s.steps)})
-            for c, s in zip(candidates, found, strict=True)
-        ]
+        self.usage.add(
+            Usage(
+                verifier_tokens=s.tokens,
+                verifier_cached_tokens=s.cached_tokens,
+                flops=0.0 if not s.tokens else None if rate is None else rate * (s.tokens - s.cached_tokens),
+            )
+        )
+
+    # -- going on with a response -----------------------------------------------------------------------------
+
+    def extend(self, prompt: Prompt, piece: Completion | str) -> Prompt:
+        """The prompt with a piece of the response after it: a completion's own tokens, or a text that is put there.
+
+        Raises:
+            InputError: a text, and the engine knows no tokenizer.
+        """
+        if isinstance(piece, str):
+            return prompt.followed_by(piece, self._setup.engine.encode(piece))
+        if piece.token_ids or not piece.generated_tokens:
+            return prompt.followed_by(piece.text, piece.token_ids)
+        return prompt.followed_by(piece.text, self._setup.engine.encode(piece.text))
+
+    def join(self, pieces: Sequence[Completion | str]) -> Completion:
+        """One response of pieces that follow each other. It ended as the last generated piece did; texts that were put
+        in between are part of it, and were not generated. Prompt tokens are those of the first piece.
+
+        Raises:
+            ValueError: no generated piece.
+        """
+        engine = self._setup.engine
+        made = [p for p in pieces if isinstance(p, Completion)]
+        if not made:
+            raise ValueError("a response needs a generated piece")
+        ids = tuple(i for p in pieces for i in (engine.encode(p) if isinstance(p, str) else p.token_ids))
+        sums = [p.logprob_sum for p in made]
+        certain = [(p.self_certainty, p.generated_tokens) for p in made if p.self_certainty is not None]
+        weight = sum(n for _, n in certain)
+        return replace(
+            made[-1],
+            text=engine.decode(ids) if ids else "".join(p if isinstance(p, str) else p.text for p in pieces),
+            token_ids=ids,
+            prompt_tokens=made[0].prompt_tokens,
+            cached_tokens=made[0].cached_tokens,
+            generated_tokens=sum(p.generated_tokens for p in made),
+            logprob_sum=None if None in sums else math.fsum(s for s in sums if s is not None),
+            self_certainty=math.fsum(c * n for c, n in certain) / weight if weight else None,
+            queue_seconds=math.fsum(p.queue_seconds or 0.0 for p in made),
+            seconds=math.fsum(p.seconds for p in made),
+        )
 
     # -- generation -----------------------------------------------------------------------------------------
 
-    async def sample(self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None) -> list[Completion]:
-        """`n` independent completions in a fixed order; fewer when the budget ends, aborted ones included.
+    @property
+    def sampling(self) -> Sampling:
+        """The run's sampling, from which a strategy derives its own (shorter pieces, stop strings)."""
+        return self._setup.sampling
+
+    async def sample(
+        self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None, *, priority: int = 0
+    ) -> list[Completion]:
+        """`n` independent completions in a fixed order; fewer when the budget ends, aborted ones included. Lower
+        `priority` is served first, where the engine schedules by it.
 
         Raises:
             RequestError: a request failed; the others have finished and are in the journal.
             EngineDead: the engine is gone.
         """
-        calls = self._reserve(prompt, n, sampling)
+        calls = self._reserve(prompt, n, sampling, priority)
         outcomes = await asyncio.gather(*map(self._run, calls), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -135,13 +248,15 @@ class Session:
         return [outcome for outcome in outcomes if isinstance(outcome, Completion)]
 
     def stream(
-        self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None
+        self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None, *, priority: int = 0
     ) -> aclosing[AsyncGenerator[Completion, None]]:
         """Completions as they finish; leaving the `async with` aborts the rest and charges them as wasted."""
-        return aclosing(self._stream(prompt, n, sampling))
+        return aclosing(self._stream(prompt, n, sampling, priority))
 
-    async def _stream(self, prompt: Prompt, n: int, sampling: Sampling | None) -> AsyncGenerator[Completion, None]:
-        calls = self._reserve(prompt, n, sampling)
+    async def _stream(
+        self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int
+    ) -> AsyncGenerator[Completion, None]:
+        calls = self._reserve(prompt, n, sampling, priority)
         tasks = {asyncio.ensure_future(self._run(call)): call for call in calls}
         try:
             for task in asyncio.as_completed(list(tasks)):
@@ -153,7 +268,7 @@ class Session:
                     await self._setup.engine.abort(call.request_id)
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _reserve(self, prompt: Prompt, n: int, sampling: Sampling | None) -> list[_Call]:
+    def _reserve(self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int) -> list[_Call]:
         """Admit at most `n` calls: what is left of the budget is shared among them in equal parts.
 
         What an earlier life of the run spent on calls that it aborted is reported, and not charged again: a resumed
@@ -185,19 +300,19 @@ class Session:
         if admitted < n:
             self.over_budget = True
         digest = prompt_digest(prompt)
-        calls = [self._call(prompt, digest, asked, wanted, limit) for _ in range(admitted)]
+        calls = [self._call(prompt, digest, asked, wanted, limit, priority) for _ in range(admitted)]
         self._reserved_tokens += limit * admitted
         self._reserved_flops += self._flops(length + limit) * admitted
         return calls
 
-    def _call(self, prompt: Prompt, digest: bytes, asked: Sampling, wanted: int, limit: int) -> _Call:
+    def _call(self, prompt: Prompt, digest: bytes, asked: Sampling, wanted: int, limit: int, priority: int) -> _Call:
         setup, index = self._setup, self._drawn[digest]
         self._drawn[digest] += 1
         seed = derive_seed(setup.seed, self.name, digest, index)
         key = call_key(setup.engine.kind, setup.engine.model, digest, asked, seed)
         request_id = f"{self.name}/{digest[:4].hex()}/{index}"
         self._in_flight.add(request_id)
-        return _Call(prompt, asked, wanted, limit, seed, key, request_id)
+        return _Call(prompt, asked, wanted, limit, seed, key, request_id, priority)
 
     async def _run(self, call: _Call) -> Completion | None:
         """One call, from the journal or the engine; None when the deadline came before it was sent."""
@@ -220,7 +335,9 @@ class Session:
         journal.begin(call.key, self.name)
         sampling = replace(call.asked, max_tokens=call.max_tokens)
         try:
-            completion = await self._setup.engine.generate(call.prompt, sampling, call.seed, call.request_id)
+            completion = await self._setup.engine.generate(
+                call.prompt, sampling, call.seed, call.request_id, priority=call.priority
+            )
         except RequestError:
             await journal.give_up(call.key, self.name, None)
             self.usage.calls += 1
@@ -284,13 +401,16 @@ class Session:
             self._alarm = self._loop.call_at(self._started + seconds, self._expire)
 
     def _expire(self) -> None:
-        if self._in_flight:
+        if self._in_flight or self._scoring:
             self.over_budget = True
             self._aborting = asyncio.ensure_future(self._abort())
 
     async def _abort(self) -> None:
         for request_id in list(self._in_flight):
             await self._setup.engine.abort(request_id)
+        for request_id in list(self._scoring):
+            if self._setup.verifier is not None:
+                await self._setup.verifier.abort(request_id)
 
     async def stop(self) -> None:
         """Abort everything in flight and admit nothing more; the strategy gets what was generated so far."""

@@ -59,12 +59,17 @@ class Prompt:
     token_ids: tuple[int, ...] = ()
     messages: tuple[Message, ...] = ()
 
+    def followed_by(self, text: str, token_ids: tuple[int, ...]) -> Prompt:
+        """The prompt that goes on after a piece of the response: its tokens appended, nothing rendered anew."""
+        return Prompt(self.text + text, self.token_ids + token_ids, self.messages)
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How to sample. None means the model's own default (its generation_config.json), then vLLM's.
 
-    `max_tokens` None: as much as fits. `top_logprobs` asks for the k most likely tokens at each position,
+    `max_tokens` None: as much as fits. A `stop` string ends generation and stays part of the completion, so that a
+    next piece can be appended to its tokens. `top_logprobs` asks for the k most likely tokens at each position,
     from which self-certainty is computed (-1: the whole vocabulary).
     """
 
@@ -84,7 +89,8 @@ class Completion:
 
     Tokens are counted by the engine; `cached_tokens` is None where the engine does not tell. `logprob_sum` is
     the sum of the chosen tokens' log-probabilities in nats; `self_certainty` the mean over positions of
-    KL(uniform || p) estimated on the top-k (Kang et al. 2025, arXiv:2502.18581). Times are in seconds.
+    KL(uniform || p) estimated on the top-k (Kang et al. 2025, arXiv:2502.18581). Times are in seconds. `stop` is the
+    stop string that ended it, None at the end of text.
     """
 
     text: str
@@ -98,6 +104,12 @@ class Completion:
     seed: int = 0
     queue_seconds: float | None = None
     seconds: float = 0.0
+    stop: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the model ended its response here: neither a stop string, nor a limit, nor an abort did."""
+        return self.finish == "stop" and self.stop is None
 
     @property
     def logprob_mean(self) -> float | None:
@@ -121,10 +133,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """A strategy's answer (None: it has none) and every candidate it drew, kept or not."""
+    """A strategy's answer (None: it has none) and every candidate it drew, kept or not.
+
+    `details` is what else the strategy wants on record, as plain values for JSON: the `tree` of a search, the `rounds`
+    of a chain. It stands beside answer and candidates in the record's solution.
+    """
 
     answer: str | None
     candidates: Sequence[Candidate] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +218,22 @@ class Engine(Protocol):
         """Apply the chat template; `prefill` begins the assistant's turn."""
         ...
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text in the middle of a prompt: special tokens are read, none is added.
+
+        Raises:
+            InputError: the engine knows no tokenizer.
+        """
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of generated tokens, special tokens left out.
+
+        Raises:
+            InputError: the engine knows no tokenizer.
+        """
+        ...
+
     async def generate(
         self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
     ) -> Completion:
@@ -233,27 +266,37 @@ class Engine(Protocol):
 class StepScores:
     """A verifier's view of one completion: a score in [0, 1] for each step, and what they come to together.
 
-    `tokens` is what the verifier read for it.
+    `value` None: it has no score, and `error` says why. `tokens` is what the verifier read for it, of which
+    `cached_tokens` came from its prefix cache.
     """
 
     steps: tuple[float, ...]
-    value: float
+    value: float | None
     tokens: int = 0
+    cached_tokens: int = 0
+    error: str | None = None
 
 
 class Verifier(Protocol):
     """Scores completions without the target."""
 
     name: str
+    key: str
+    """What its scores depend on besides the completion: name, card and model. Part of the journal's key."""
     flops_per_token: float | None
 
-    async def score(self, prompt: Prompt, completion: Completion, request_id: str) -> StepScores:
-        """The scores of one completion of `prompt`.
+    async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
+        """The scores of one completion of `prompt`, finished or not. A verifier that asks a model by generation
+        (a judge) does so through the session.
 
         Raises:
             RequestError: this one cannot be scored, the verifier lives.
             EngineDead: its engine is gone.
         """
+        ...
+
+    async def abort(self, request_id: str) -> None:
+        """End a scoring now: its `score` raises RequestError. Unknown ids are ignored."""
         ...
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ class Reply:
     text: str = ""
     token_ids: tuple[int, ...] = ()
     finish: str | None = None
+    stop_reason: str | int | None = None
     prompt_tokens: int = 0
     cached_tokens: int | None = None
     generated_tokens: int = 0
@@ -36,6 +37,7 @@ def take(answer: Any, reply: Reply) -> None:
     reply.text = (choice.message.content or "") if hasattr(choice, "message") else choice.text
     reply.token_ids = tuple(getattr(choice, "token_ids", None) or ())
     reply.finish = choice.finish_reason
+    reply.stop_reason = getattr(choice, "stop_reason", None)
     _add_logprobs(choice.logprobs, reply)
     _count(answer.usage, reply)
 
@@ -49,6 +51,7 @@ async def gather(chunks: AsyncIterator[Any], reply: Reply) -> None:
             reply.text += (choice.delta.content or "") if hasattr(choice, "delta") else choice.text
             reply.token_ids += tuple(getattr(choice, "token_ids", None) or ())
             reply.finish = choice.finish_reason or reply.finish
+            reply.stop_reason = getattr(choice, "stop_reason", None) or reply.stop_reason
             _add_logprobs(choice.logprobs, reply)
 
 

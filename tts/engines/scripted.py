@@ -63,6 +63,7 @@ class ScriptedEngine:
         self._slots = asyncio.Semaphore(max_sequences)
         self._running: dict[str, asyncio.Event] = {}
         self._totals = {"prompt_tokens": 0, "cached_tokens": 0, "generated_tokens": 0}
+        self._words: dict[int, str] = {}
         self._dead: str | None = None
 
     def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
@@ -71,7 +72,12 @@ class ScriptedEngine:
 
     def encode(self, text: str) -> tuple[int, ...]:
         words = _TOKEN.findall(text)
-        return tuple(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=4).digest()) & 0x7FFFFFFF for w in words)
+        ids = tuple(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=4).digest()) & 0x7FFFFFFF for w in words)
+        self._words.update(zip(ids, words, strict=True))
+        return ids
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return "".join(self._words[i] for i in token_ids)
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
@@ -101,7 +107,8 @@ class ScriptedEngine:
         self._check_alive()
         if reply.error:
             raise RequestError(f"the script failed this request ({reply.error})")
-        words = _TOKEN.findall(reply.text)
+        text, stop = _cut(reply.text, sampling.stop)
+        words = _TOKEN.findall(text)
         finish: Finish = "stop"
         if aborted.is_set():
             finish, words = (
@@ -120,6 +127,7 @@ class ScriptedEngine:
             text, finish, ids, len(prompt.token_ids), 0, len(ids),
             logprob_sum=reply.logprob * len(ids), self_certainty=1.0 + reply.logprob,
             seed=seed, queue_seconds=queued, seconds=elapsed,
+            stop=stop if finish == "stop" else None,
         )  # fmt: skip
 
     def _check_alive(self) -> None:
@@ -140,16 +148,31 @@ class ScriptedEngine:
         self._dead = self._dead or "it was closed"
 
 
+def _cut(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
+    """The text up to the end of the first stop string in it, and which that is."""
+    found = [(text.find(stop) + len(stop), stop) for stop in stops if stop in text]
+    if not found:
+        return text, None
+    end, stop = min(found)
+    return text[:end], stop
+
+
 def arithmetic(prompt: str, seed: int) -> Reply:
-    """The built-in script: combines the question's numbers, more often rightly than not, as a weak model might."""
-    numbers = [int(n) for n in re.findall(r"(?<![\w.])\d{1,9}(?![\w.]*\d)", prompt.rsplit("Reason step by step", 1)[0])]
+    """The built-in script: combines the question's numbers, more often rightly than not, as a weak model might.
+
+    It goes on with a response that has been begun.
+    """
+    asked, _, written = prompt.rpartition("assistant: ")
+    numbers = [int(n) for n in re.findall(r"(?<![\w.])\d{1,9}(?![\w.]*\d)", asked.rsplit("Reason step by step", 1)[0])]
     if not numbers:
-        numbers = [len(prompt) % 10]
+        numbers = [len(asked) % 10]
     a, b = numbers[0], numbers[-1]
     guesses = (a + b, a + b, a + b, abs(a - b), a * b, sum(numbers))
-    value = random.Random(f"{prompt}\0{seed}").choice(guesses)
+    made = re.search(r"Together they make (\d+)", written)
+    value = int(made[1]) if made else random.Random(f"{prompt}\0{seed}").choice(guesses)
     given = ", ".join(map(str, numbers))
-    return Reply(f"The numbers given are {given}.\n\nTogether they make {value}.\n\nThe answer is \\boxed{{{value}}}.")
+    steps = (f"The numbers given are {given}.", f"Together they make {value}.", f"The answer is \\boxed{{{value}}}.")
+    return Reply("\n\n".join(steps[min(written.count("\n\n"), 2) :]))
 
 
 def load_script(where: str) -> Script:

@@ -115,6 +115,20 @@ class ServerEngine:
             raise InputError("beginning the assistant's turn needs the tokenizer", "-M tokenizer=PATH_OR_HF_ID")
         return Prompt("\n\n".join(m.content for m in messages), (), tuple(messages))
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        return self._tokens().encode(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return self._tokens().decode(token_ids)
+
+    def _tokens(self) -> ChatTemplate:
+        if self._template is None or not self._is_vllm:
+            raise InputError(
+                "going on with a response needs token ids, and this server is addressed by messages",
+                "a vLLM server and -M tokenizer=PATH_OR_HF_ID",
+            )
+        return self._template
+
     async def generate(
         self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
     ) -> Completion:
@@ -149,6 +163,7 @@ class ServerEngine:
             self_certainty=self._self_certainty(reply.top_logprobs, sampling.top_logprobs),
             seed=seed,
             seconds=time.monotonic() - began,
+            stop=reply.stop_reason if isinstance(reply.stop_reason, str) else None,
         )
 
     async def _with_retries(self, prompt: Prompt, sampling: Sampling, seed: int, reply: Reply) -> None:
@@ -198,10 +213,12 @@ class ServerEngine:
     def _body(self, sampling: Sampling, seed: int) -> dict[str, Any]:
         extra: dict[str, Any] = {}
         if self._is_vllm:
-            extra = {"return_token_ids": True, "ignore_eos": sampling.ignore_eos}
+            extra = {"return_token_ids": True, "ignore_eos": sampling.ignore_eos, "include_stop_str_in_output": True}
             extra |= {k: v for k in ("top_k", "min_p") if (v := getattr(sampling, k)) is not None}
         elif sampling.top_k is not None or sampling.min_p is not None:
             raise RequestError("this server is not vLLM: it has no top_k or min_p")
+        elif sampling.stop:
+            raise RequestError("this server is not vLLM: it does not tell which stop string ended a response")
         body: dict[str, Any] = {
             "model": self.model,
             "seed": seed,

@@ -33,3 +33,22 @@ class ChatTemplate:
             raise InputError(f"the model's chat template failed: {error}") from error
         text += prefill
         return Prompt(text, tuple(self.tokenizer.encode(text, add_special_tokens=False)), tuple(messages))
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text in the middle of a prompt: special tokens are read, none is added."""
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of generated tokens, special tokens left out."""
+        text: str = self.tokenizer.decode(token_ids, skip_special_tokens=True)
+        return text
+
+    def stop_tokens(self, stop: str) -> tuple[frozenset[int], bool]:
+        """The tokens whose text contains `stop`, and whether nothing but one of its own can spell it.
+
+        The second is so where the tokenizer has a token added for it. Otherwise two tokens may spell it together.
+        """
+        if stop in self.tokenizer.get_added_vocab():
+            return frozenset({self.tokenizer.get_added_vocab()[stop]}), True
+        texts = self.tokenizer.batch_decode([[i] for i in range(len(self.tokenizer))])
+        return frozenset(i for i, text in enumerate(texts) if stop in text), False

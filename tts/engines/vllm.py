@@ -21,6 +21,7 @@ from tts.flops import flops_per_token
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
 VERIFIER_KV_BYTES = 1 << 30
+StopTokens = tuple[frozenset[int], bool]
 GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
@@ -54,6 +55,7 @@ class VLLMEngine:
         self._vocabulary: int = config.model_config.get_vocab_size()
         self._defaults = dict(config.model_config.get_diff_sampling_param())
         self._template = ChatTemplate(self._llm.get_tokenizer(), template)
+        self._stops: dict[str, StopTokens] = {}
         self._arguments = dict(arguments)
         self._version = version
         if self._template.plain:
@@ -69,39 +71,51 @@ class VLLMEngine:
     def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
         return self._template.render(messages, prefill)
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        return self._template.encode(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return self._template.decode(token_ids)
+
     async def generate(
         self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
     ) -> Completion:
-        params = self._params(sampling, seed)
+        stops = {stop: self._stop_tokens(stop) for stop in sampling.stop}
+        params = self._params(sampling, stops, seed)
         tokens = self._tokens_input(list(prompt.token_ids))
         last = await _last(self._llm, self._llm.generate(tokens, params, request_id, priority=priority), "vLLM")
-        return self._completion(prompt, params, seed, last)
+        return self._completion(prompt, params, stops, seed, last)
 
-    def _params(self, sampling: Sampling, seed: int) -> Any:
+    def _params(self, sampling: Sampling, stops: Mapping[str, StopTokens], seed: int) -> Any:
         asked = {
             name: value
             for name in ("temperature", "top_p", "top_k", "min_p")
             if (value := getattr(sampling, name)) is not None
         }
         defaults = {name: self._defaults[name] for name in GENERATION_DEFAULTS if name in self._defaults}
+        spelled = [stop for stop, (_, alone) in stops.items() if not alone]
         return self._sampling_params(
             **{**defaults, **asked},
             seed=seed,
             max_tokens=sampling.max_tokens,
-            stop=list(sampling.stop),
+            stop=spelled,
+            stop_token_ids=sorted(set().union(*(ids for ids, _ in stops.values()))),
+            include_stop_str_in_output=True,
             ignore_eos=sampling.ignore_eos,
             logprobs=sampling.top_logprobs,
             flat_logprobs=True,
-            detokenize=bool(sampling.stop),
+            detokenize=bool(spelled),
             output_kind=self._final_only,
         )
 
-    def _completion(self, prompt: Prompt, params: Any, seed: int, output: Any) -> Completion:
+    def _completion(
+        self, prompt: Prompt, params: Any, stops: Mapping[str, StopTokens], seed: int, output: Any
+    ) -> Completion:
         said, stats = output.outputs[0], output.metrics
         ids = tuple(said.token_ids)
-        text = said.text if params.detokenize else self._template.tokenizer.decode(ids, skip_special_tokens=True)
+        reason = said.stop_reason
         return Completion(
-            text=text,
+            text=self._template.decode(ids),
             finish=_finish(said.finish_reason),
             token_ids=ids,
             # A request aborted before its first token was never prefilled: the engine has not counted it either.
@@ -113,7 +127,14 @@ class VLLMEngine:
             seed=seed,
             queue_seconds=stats.scheduled_ts - stats.queued_ts if stats and stats.scheduled_ts else None,
             seconds=stats.last_token_ts - stats.scheduled_ts if stats and stats.last_token_ts else 0.0,
+            stop=reason if isinstance(reason, str) else next((s for s, (t, _) in stops.items() if reason in t), None),
         )
+
+    def _stop_tokens(self, stop: str) -> StopTokens:
+        """A stop string as tokens where it can be, so that the engine stops by itself and at once."""
+        if stop not in self._stops:
+            self._stops[stop] = self._template.stop_tokens(stop)
+        return self._stops[stop]
 
     def _self_certainty(self, logprobs: Any, top: int) -> float | None:
         """A position of vLLM's flat log-probabilities lists the sampled token, then the `top` most likely."""
@@ -181,6 +202,9 @@ class VLLMScorer:
 
     def render(self, messages: Sequence[Message], prefill: str) -> Prompt:
         return self._template.render(messages, prefill)
+
+    async def abort(self, request_id: str) -> None:
+        await self._llm.abort(request_id)
 
     async def classify(self, prompt: Prompt, request_id: str) -> list[list[float]]:
         tokens = self._tokens_input(list(prompt.token_ids))

@@ -44,7 +44,7 @@ class BestOfN:
         prompt = session.ask(problem)
         candidates = session.read(await session.sample(prompt, self.n))
         if session.verifier:
-            candidates = await session.score(prompt, candidates)
+            candidates = await session.scored(prompt, candidates)
         winner, candidates = await self._choose(candidates, session)
         return Solution(winner.answer if winner else None, candidates)
 

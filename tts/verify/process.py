@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from tts.errors import RequestError
 from tts.selection import Aggregation, aggregate
 from tts.types import Completion, Message, Prompt, StepScores
+
+if TYPE_CHECKING:
+    from tts.session import Session
 
 _BLANK_LINE = re.compile(r"\n\s*\n")
 
@@ -46,6 +49,8 @@ class Scorer(Protocol):
         """Class probabilities at each step separator of the prompt, in order: (separators, labels)."""
         ...
 
+    async def abort(self, request_id: str) -> None: ...
+
     async def close(self) -> None: ...
 
 
@@ -54,11 +59,12 @@ class ProcessVerifier:
 
     def __init__(self, card: Card, scorer: Scorer) -> None:
         self.name = card.name
+        self.key = card.model_dump_json()
         self.flops_per_token = scorer.flops_per_token
         self._card = card
         self._scorer = scorer
 
-    async def score(self, prompt: Prompt, completion: Completion, request_id: str) -> StepScores:
+    async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
         separator = self._card.separator
         steps = [step.strip() for step in _BLANK_LINE.split(completion.text) if step.strip()]
         if not steps:
@@ -69,6 +75,9 @@ class ProcessVerifier:
             raise RequestError(f"verifier {self.name!r} gave {len(rows)} rows for {len(steps)} steps")
         scores = tuple(row[self._card.positive] for row in rows[-len(steps) :])
         return StepScores(scores, aggregate(scores, self._card.aggregation), len(asked.token_ids))
+
+    async def abort(self, request_id: str) -> None:
+        await self._scorer.abort(request_id)
 
     async def close(self) -> None:
         await self._scorer.close()
