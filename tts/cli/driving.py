@@ -58,8 +58,10 @@ async def engines_for(settings: Settings, log: Path) -> AsyncIterator[tuple[Engi
         if settings.verifier:
             with console.waiting(f"starting verifier {settings.verifier} …"):
                 card, _ = load_verifier(settings.verifier)
-                verifier = engines.start_verifier(card, log.with_name("verifier.log"))
+                verifier = await engines.start_verifier(card, log.with_name("verifier.log"))
             stack.push_async_callback(verifier.close)
+            for line in verifier.notes:
+                console.warn(line)
         yield engine, verifier
 
 

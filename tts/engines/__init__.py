@@ -50,17 +50,21 @@ async def start(
     return VLLMEngine(model, {**share, **arguments}, template, log)
 
 
-def start_verifier(card: Card, log: Path) -> ProcessVerifier:
+async def start_verifier(card: Card, log: Path) -> ProcessVerifier:
     """Start a process verifier on vLLM's pooling runner.
 
     Raises:
         EngineUnavailable: it cannot be had, with what to do about it.
     """
-    from tts.engines.vllm import VLLMScorer
+    from tts.engines.scorer import VLLMScorer
     from tts.verify.process import ProcessVerifier
 
-    arguments = {"gpu_memory_utilization": VERIFIER_SHARE}
-    return ProcessVerifier(card, VLLMScorer(card.model, card.separator, arguments, log))
+    scorer = await VLLMScorer.open(card.model, {"gpu_memory_utilization": VERIFIER_SHARE}, log)
+    try:
+        return ProcessVerifier(card, scorer)
+    except BaseException:
+        await scorer.close()
+        raise
 
 
 def _scripted(model: str | None, arguments: Mapping[str, Any]) -> Engine:

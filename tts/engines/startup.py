@@ -1,5 +1,5 @@
 """Starting vLLM: what is checked before, its arguments on this platform, where its output goes meanwhile, and what to
-say when it fails. Beside `vllm.py` the only file that imports vllm."""
+say when it fails. Beside `vllm.py` and `scorer.py` the only file that imports vllm."""
 
 from __future__ import annotations
 

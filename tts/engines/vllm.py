@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tts import nano
 from tts.engines.confidence import self_certainty
-from tts.engines.startup import check_model, hardware, installed_version, on_cpu, start
+from tts.engines.startup import check_model, hardware, installed_version, start
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
-from tts.errors import EngineDead, EngineUnavailable, RequestError
+from tts.errors import EngineDead, RequestError
 from tts.flops import flops_per_token
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
-VERIFIER_KV_BYTES = 1 << 30
 StopTokens = tuple[frozenset[int], bool]
 GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
@@ -83,7 +81,7 @@ class VLLMEngine:
         stops = {stop: self._stop_tokens(stop) for stop in sampling.stop}
         params = self._params(sampling, stops, seed)
         tokens = self._tokens_input(list(prompt.token_ids))
-        last = await _last(self._llm, self._llm.generate(tokens, params, request_id, priority=priority), "vLLM")
+        last = await last_output(self._llm, self._llm.generate(tokens, params, request_id, priority=priority), "vLLM")
         return self._completion(prompt, params, stops, seed, last)
 
     def _params(self, sampling: Sampling, stops: Mapping[str, StopTokens], seed: int) -> Any:
@@ -172,54 +170,7 @@ class VLLMEngine:
             del self._llm  # its finaliser would complain when the interpreter ends
 
 
-class VLLMScorer:
-    """A reward model on vLLM's pooling runner: class probabilities at each step separator.
-
-    Step pooling reads no prefix cache (vLLM 0.32), so each call computes its whole prompt.
-
-    Raises (from the constructor):
-        EngineUnavailable: as `VLLMEngine`, or the tokenizer does not know the separator.
-    """
-
-    def __init__(self, model: str, separator: str, arguments: Mapping[str, Any], log: Path) -> None:
-        from transformers import AutoTokenizer
-
-        installed_version()
-        path = str(nano.VERIFIER) if model == nano.NAME else check_model(model)
-        tokenizer = AutoTokenizer.from_pretrained(path)
-        step = tokenizer.encode(separator, add_special_tokens=False)
-        if len(step) != 1:
-            raise EngineUnavailable(f"the tokenizer of {model} has no token {separator!r}", "see the verifier's card")
-        pooler = {"tok_pooling_type": "STEP", "step_tag_id": step[0]}
-        small = {"kv_cache_memory_bytes": VERIFIER_KV_BYTES} if on_cpu() else {}
-        self._llm = start(path, {"runner": "pooling", "pooler_config": pooler, **small, **arguments}, log, Counter())
-        from vllm import PoolingParams
-        from vllm.inputs import tokens_input
-
-        self._params, self._tokens_input = PoolingParams(task="token_classify"), tokens_input
-        self._template = ChatTemplate(tokenizer, {})
-        self.flops_per_token = flops_per_token(self._llm.vllm_config.model_config.hf_config.to_dict())
-
-    def render(self, messages: Sequence[Message], prefill: str) -> Prompt:
-        return self._template.render(messages, prefill)
-
-    async def abort(self, request_id: str) -> None:
-        await self._llm.abort(request_id)
-
-    async def classify(self, prompt: Prompt, request_id: str) -> list[list[float]]:
-        tokens = self._tokens_input(list(prompt.token_ids))
-        last = await _last(self._llm, self._llm.encode(tokens, self._params.clone(), request_id), "the verifier")
-        rows: list[list[float]] = last.outputs.data.float().tolist()
-        return rows
-
-    async def close(self) -> None:
-        if hasattr(self, "_llm"):
-            with contextlib.suppress(Exception):
-                self._llm.shutdown()
-            del self._llm
-
-
-async def _last(llm: Any, outputs: AsyncIterator[Any], who: str) -> Any:
+async def last_output(llm: Any, outputs: AsyncIterator[Any], who: str) -> Any:
     """The last output of a request, with vLLM's exceptions as ours."""
     last = None
     try:
