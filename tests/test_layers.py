@@ -13,9 +13,9 @@ from conftest import ROOT
 LAYERS = [
     {"types", "errors"},
     {"catalog", "selection", "stats", "flops", "rows"},
-    {"journal", "verify", "nano"},
+    {"journal", "notes", "verify", "nano", "predictability", "amortise"},
     {"session"},
-    {"engines", "strategies", "benchmarks"},
+    {"engines", "strategies", "benchmarks", "synth"},
     {"settings", "evaluate"},
     {"metrics", "store"},
     {"results"},

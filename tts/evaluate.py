@@ -138,6 +138,7 @@ async def solve(
             "status": grade.status,
         },
         "usage": usage_columns(usage),
+        **({"phases": {p: usage_columns(u) for p, u in session.phases.items()}} if len(session.phases) > 1 else {}),
         "error": error,
     }
 

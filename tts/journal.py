@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS started (key BLOB PRIMARY KEY, problem TEXT) WITHOUT 
 CREATE TABLE IF NOT EXISTS aborted (
   problem TEXT, prompt_tokens INTEGER, cached_tokens INTEGER, generated_tokens INTEGER, queue_seconds REAL);
 CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, elapsed REAL, data TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (context TEXT PRIMARY KEY, problem TEXT, data TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unaccounted (problem TEXT PRIMARY KEY, calls INTEGER);
 """
 
@@ -126,6 +127,18 @@ class Journal:
     async def scored(self, key: bytes, scores: StepScores, elapsed: float) -> None:
         """Commit a verifier's scores. When this returns, they will never be computed again."""
         await self._write("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", (key, elapsed, json.dumps(asdict(scores))))
+
+    def lookup_notes(self, context: str) -> tuple[str, str] | None:
+        """The problem that paid for the notes about a context in this run, and the notes."""
+        try:
+            row = self._db.execute("SELECT problem, data FROM notes WHERE context = ?", (context,)).fetchone()
+        except sqlite3.Error as error:
+            raise _storage_failed(error) from error
+        return (row[0], row[1]) if row else None
+
+    async def noted(self, context: str, problem: str, data: str) -> None:
+        """Commit notes about a context, and which problem paid for them."""
+        await self._write("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (context, problem, data))
 
     async def give_up(self, key: bytes, problem: str, spent: Completion | None) -> None:
         """Commit that a call was aborted or failed: its tokens stay in the ledger, its text does not count."""

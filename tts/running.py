@@ -52,7 +52,7 @@ class Plan:
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed. Where it is written and how far it went is not part."""
         s, b = self.settings, self.benchmark
-        options = {name: value for name, value in strategy_record(self.strategy).items() if name != "n"}
+        templates = getattr(self.strategy, "templates", ())
         return {
             "benchmark": b.name,
             "revision": b.revision,
@@ -60,7 +60,8 @@ class Plan:
             "card": b.card_sha256,
             "model": s.model or DEFAULT_MODEL.get(s.engine),
             "strategy": s.strategy,
-            "options": options,
+            "options": _without_n(strategy_record(self.strategy)),
+            "templates": {name: catalog.find("prompts", name).sha256 for name in templates},
             "verifier": s.verifier,
             "verifier_sha256": load_verifier(s.verifier)[1] if s.verifier else None,
             "sampling": asdict(self.sampling),
@@ -90,6 +91,11 @@ class Plan:
             return self.settings.concurrency
         fill = engine.max_sequences / self.n
         return max(1, math.ceil(fill if self.settings.budget.seconds else 2 * fill))
+
+
+def _without_n(options: dict[str, Any]) -> dict[str, Any]:
+    """A strategy's options less n, and less that of a strategy inside it."""
+    return {k: _without_n(v) if isinstance(v, dict) else v for k, v in options.items() if k != "n"}
 
 
 def plan(settings: Settings, name: str, benchmark: Benchmark, output: Path, repeats: int) -> Plan:

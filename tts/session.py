@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from tts import catalog
 from tts.errors import RequestError
 from tts.journal import Journal, call_key, prompt_digest, score_key
+from tts.notes import Notes, context_hash
 from tts.types import (
     Budget,
     Candidate,
     Completion,
     Engine,
     Message,
+    Phase,
     Problem,
     Prompt,
     Sampling,
@@ -43,6 +46,8 @@ class Setup:
     seed: int = 0
     prompt: str = "cot"
     extract: tuple[str, ...] = DEFAULT
+    asleep: dict[str, asyncio.Task[Notes]] = field(default_factory=dict)
+    """Notes made in this run, or in the making, by their context's hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,9 @@ class Session:
         self._drawn: Counter[bytes] = Counter()
         self._reserved_tokens = 0
         self._reserved_flops = 0.0
+        self._prompt = setup.prompt
+        self._given: dict[str, object] = {}
+        self._sleeper: Session | None = None
         self._in_flight: set[str] = set()
         self._scoring: set[str] = set()
         self._scorings = 0
@@ -91,7 +99,11 @@ class Session:
 
     def ask(self, problem: Problem, prefill: str = "") -> Prompt:
         """The run's prompt for `problem`, through the model's chat template."""
-        return self.render(self._setup.prompt, prefill, **_variables(problem))
+        return self.render(self._prompt, prefill, **_variables(problem), **self._given)
+
+    def use(self, template: str, **variables: object) -> None:
+        """From now on, `ask` fills this template, with these variables besides the problem's."""
+        self._prompt, self._given = template, variables
 
     def render(self, template: str, prefill: str = "", **variables: object) -> Prompt:
         """Any template of `prompts/` as one user turn; `prefill` begins the assistant's."""
@@ -226,6 +238,16 @@ class Session:
     # -- generation -----------------------------------------------------------------------------------------
 
     @property
+    def model(self) -> str:
+        """The model that the engine runs."""
+        return self._setup.engine.model
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self._setup.seed
+
+    @property
     def sampling(self) -> Sampling:
         """The run's sampling, from which a strategy derives its own (shorter pieces, stop strings)."""
         return self._setup.sampling
@@ -356,6 +378,44 @@ class Session:
             self.over_budget = True
         return completion
 
+    # -- sleep ----------------------------------------------------------------------------------------------
+
+    async def asleep(self, context: str, think: Callable[[str, Session], Awaitable[Notes]]) -> Notes:
+        """What `think` makes of a context: once a run, however many problems wait for it.
+
+        It gets a session of its own, whose problem has the context and no question, and no budget. What that spends is
+        the sleep phase of the problem that came first, also when the run is resumed. A problem's clock stands still
+        meanwhile.
+
+        Raises:
+            RequestError: `think` failed, or the run is being stopped.
+        """
+        name, before = context_hash(context), self.elapsed
+        kept = self._setup.journal.lookup_notes(name)
+        if kept is not None and kept[0] != self.name:
+            return Notes(**json.loads(kept[1]))
+        if name not in self._setup.asleep:
+            unlimited = replace(self._setup, budget=Budget())
+            self._sleeper = Session(Problem(f"sleep/{name}", "", context), unlimited)
+            self._setup.asleep[name] = asyncio.ensure_future(self._sleep(name, context, think, self._sleeper))
+        if self._alarm is not None:
+            self._alarm.cancel()
+        try:
+            return await asyncio.shield(self._setup.asleep[name])
+        finally:
+            self._started = self._loop.time() - before
+            self._set_alarm()
+
+    async def _sleep(
+        self, name: str, context: str, think: Callable[[str, Session], Awaitable[Notes]], sleeper: Session
+    ) -> Notes:
+        try:
+            notes = await think(context, sleeper)
+        finally:
+            sleeper.close()
+        await self._setup.journal.noted(name, self.name, json.dumps(asdict(notes)))
+        return notes
+
     # -- the ledger and the clock -----------------------------------------------------------------------------
 
     def _meter(self, c: Completion) -> None:
@@ -415,14 +475,24 @@ class Session:
     async def stop(self) -> None:
         """Abort everything in flight and admit nothing more; the strategy gets what was generated so far."""
         self._stopped = True
+        if self._sleeper is not None:
+            await self._sleeper.stop()
         await self._abort()
 
+    @property
+    def phases(self) -> dict[Phase, Usage]:
+        """What was spent asleep, where this problem is the one that paid for it, and on the question."""
+        return {"sleep": self._sleeper.usage, "test": self.usage} if self._sleeper else {"test": self.usage}
+
     def close(self) -> Usage:
-        """Stop the clock and hand over the account."""
+        """Stop the clock and hand over the account of all phases."""
         if self._alarm is not None:
             self._alarm.cancel()
         self.usage.seconds = self.elapsed
-        return self.usage
+        whole = Usage()
+        for usage in self.phases.values():
+            whole.add(usage)
+        return whole
 
 
 def _serves(found: Completion, call: _Call) -> bool:

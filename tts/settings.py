@@ -156,22 +156,34 @@ def build_strategy(settings: Settings) -> Strategy:
     Raises:
         InputError: an unknown strategy or option, with the nearest name; a value that does not fit.
     """
-    cls: Any = STRATEGIES.get(settings.strategy)
-    if cls is None:
-        raise InputError(f"no strategy is called {settings.strategy!r}", catalog.nearest(settings.strategy, STRATEGIES))
-    known = {f.name: f for f in fields(cls)}
     options = dict(settings.option)
     if settings.n is not None:
-        if "n" in known:
-            options["n"] = settings.n
-        elif settings.n != 1:
-            raise InputError(f"strategy {settings.strategy!r} draws one sample: it has no n")
+        options["n"] = settings.n
+    return _built(settings.strategy, options)
+
+
+def _built(name: str, options: dict[str, Any]) -> Strategy:
+    """A strategy by name. One that wraps another passes on the options it does not know."""
+    cls: Any = STRATEGIES.get(name)
+    if cls is None:
+        raise InputError(f"no strategy is called {name!r}", catalog.nearest(name, STRATEGIES))
+    known = {f.name: f for f in fields(cls)}
     annotations = typing.get_type_hints(cls)
     values = {}
-    for name, value in options.items():
-        if name not in known:
-            raise InputError(f"strategy {settings.strategy!r} has no option {name!r}", catalog.nearest(name, known))
-        values[name] = _typed(f"-o {name}={value}", annotations[name], value, known[name].metadata.get("min"))
+    if wrapped := getattr(cls, "wraps", None):
+        inner = str(options.pop(wrapped, "single"))
+        if inner == name:
+            raise InputError(f"-o {wrapped}={inner}: a strategy cannot wrap itself")
+        passed = {key: options.pop(key) for key in list(options) if key not in known}
+        values[wrapped] = _built(inner, passed)
+    for key, value in options.items():
+        if key == "n" and key not in known:
+            if value != 1:
+                raise InputError(f"strategy {name!r} draws one sample: it has no n")
+        elif key not in known:
+            raise InputError(f"strategy {name!r} has no option {key!r}", catalog.nearest(key, known))
+        else:
+            values[key] = _typed(f"-o {key}={value}", annotations[key], value, known[key].metadata.get("min"))
     strategy: Strategy = cls(**values)
     return strategy
 
@@ -242,5 +254,10 @@ def as_config(settings: Settings) -> dict[str, Any]:
 
 
 def strategy_record(strategy: Strategy) -> dict[str, Any]:
-    """Every option of a strategy with its value."""
-    return asdict(strategy)  # type: ignore[call-overload, no-any-return]
+    """Every option of a strategy with its value; a strategy inside it by its name and options."""
+    record: dict[str, Any] = asdict(strategy)  # type: ignore[call-overload]
+    if wrapped := getattr(strategy, "wraps", None):
+        inner = getattr(strategy, wrapped)
+        name = next(name for name, cls in STRATEGIES.items() if cls is type(inner))
+        record[wrapped] = {"name": name, **strategy_record(inner)}
+    return record

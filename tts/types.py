@@ -245,6 +245,15 @@ class Engine(Protocol):
         """
         ...
 
+    async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
+        """Log-probability in nats of each prompt token from position `start` (at least 1) on, given those before it.
+
+        Raises:
+            RequestError: this request failed, or the engine cannot tell.
+            EngineDead: the engine is gone.
+        """
+        ...
+
     async def abort(self, request_id: str) -> None:
         """End a request now; its `generate` returns with finish `abort`. Unknown ids are ignored."""
         ...

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import tts
+from tts.cli import data, sleep
 from tts.cli.doctor import doctor
 from tts.cli.eval import eval_
 from tts.cli.export import export
@@ -35,6 +36,8 @@ app.command("show")(show)
 app.command("report")(report)
 app.command("list")(list_)
 app.command("doctor")(doctor)
+app.add_typer(sleep.app, name="sleep")
+app.add_typer(data.app, name="data")
 
 
 def _version(wanted: bool) -> None:

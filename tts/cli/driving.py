@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,7 @@ from tts import console
 if TYPE_CHECKING:
     from tts.evaluate import Stop
     from tts.settings import Settings
-    from tts.types import Engine, Verifier
+    from tts.types import Engine, Example, Strategy, Verifier
 
 Result = TypeVar("Result")
 
@@ -63,6 +63,52 @@ async def engines_for(settings: Settings, log: Path) -> AsyncIterator[tuple[Engi
             for line in verifier.notes:
                 console.warn(line)
         yield engine, verifier
+
+
+async def work_through(
+    settings: Settings,
+    strategy: Strategy,
+    examples: Sequence[Example],
+    write: Callable[[dict[str, Any]], None],
+    *,
+    name: str,
+    folder: Path,
+    failed: Callable[[str, str], None],
+) -> int:
+    """A job that is no evaluation: the strategy over ungraded problems; `write` gets the record of each that succeeds,
+    `failed` its id and what went wrong. What is finished is in the journal in `folder`. Returns the exit code.
+    """
+    from tts.evaluate import Stop, evaluate
+    from tts.journal import Journal
+    from tts.running import Plan
+    from tts.session import Setup
+    from tts.verify.pool import CheckerPool
+
+    stop, done, errors = Stop(), 0, 0
+
+    def take(record: dict[str, Any]) -> None:
+        nonlocal done, errors
+        done += 1
+        if record["error"] is None:
+            return write(record)
+        errors += 1
+        return failed(record["problem_id"], record["error"])
+
+    from tts.benchmarks import Benchmark
+
+    sampling = settings.sampling(strategy)
+    planned = Plan(settings, Benchmark(name, "", "", tuple(examples)), tuple(examples), strategy, sampling, 1, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    async with engines_for(settings, folder / "engine.log") as (engine, verifier), CheckerPool() as checker:
+        with Journal(folder / "journal.sqlite") as journal, interruptible(stop):
+            setup = Setup(engine, journal, checker, verifier, sampling, settings.budget, settings.seed, "cot")
+            board = console.Board(name, len(examples), 0, lambda: engine.counters()["generated_tokens"], graded=False)
+            async with board.shown():
+                await evaluate(
+                    examples, strategy, setup,
+                    concurrency=planned.concurrency(engine), write=take, watch=board, stop=stop,
+                )  # fmt: skip
+    return 130 if stop.draining and done < len(examples) else 1 if errors else 0
 
 
 @contextlib.contextmanager

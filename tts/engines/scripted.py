@@ -92,6 +92,12 @@ class ScriptedEngine:
         finally:
             del self._running[request_id]
 
+    async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
+        """A word that was there before is likely, another is not."""
+        self._check_alive()
+        ids = prompt.token_ids
+        return [-1.0 if ids[i] in ids[:i] else -4.0 for i in range(start, len(ids))]
+
     async def _reply(
         self, prompt: Prompt, sampling: Sampling, seed: int, aborted: asyncio.Event, queued: float
     ) -> Completion:

@@ -166,6 +166,23 @@ class ServerEngine:
             stop=reply.stop_reason if isinstance(reply.stop_reason, str) else None,
         )
 
+    async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
+        self._tokens()
+        server = min(self._servers, key=lambda s: s.outstanding)
+        try:
+            answer = await server.client.completions.create(
+                model=self.model, prompt=list(prompt.token_ids), max_tokens=1, extra_body={"prompt_logprobs": 0}
+            )
+        except openai.APIConnectionError as error:
+            raise EngineDead(f"lost the server at {server.url}: {error}") from error
+        except openai.OpenAIError as error:
+            raise RequestError(f"the server gives no log-probabilities of a prompt: {error}") from error
+        rows = getattr(answer.choices[0], "prompt_logprobs", None)
+        if not rows:
+            raise RequestError("the server gives no log-probabilities of a prompt")
+        pairs = list(zip(prompt.token_ids, rows, strict=True))[start:]
+        return [float(row[str(token)]["logprob"]) for token, row in pairs]
+
     async def _with_retries(self, prompt: Prompt, sampling: Sampling, seed: int, reply: Reply) -> None:
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(PASSING),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from tts.strategies.best_of_n import BestOfN
 from tts.strategies.self_consistency import SelfConsistency
 from tts.strategies.single import Single
+from tts.strategies.sleep_time import SleepTime
 
 STRATEGIES = {
     "single": Single,
     "self-consistency": SelfConsistency,
     "best-of-n": BestOfN,
+    "sleep-time": SleepTime,
 }
