@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tts.amortise import QUERIES, LATENCY_FACTOR, spending
+from tts.amortise import LATENCY_FACTOR, QUERIES, spending
 from tts.store import read_records
 
 
@@ -57,9 +57,7 @@ def curves(given: argparse.Namespace, folder: Path) -> None:
     for name, s in found.items():
         if s.sleep and s.accuracy.value >= plain.accuracy.value:
             ratio = plain.test / s.test
-            print(
-                f"{name}: {ratio:.2f} times fewer test tokens than the chain of thought at no less accuracy (wanted 2.5)"
-            )
+            print(f"{name}: {ratio:.2f} times fewer test tokens than a chain of thought, no less accurate (wanted 2.5)")
         if s.sleep:
             ratio = s.cost(queries=1) / s.cost(queries=10)
             print(f"{name}: cost with 1 over 10 questions a context {ratio:.2f} at t = {LATENCY_FACTOR:g} (wanted 2)")
@@ -114,7 +112,7 @@ async def prefix(given: argparse.Namespace) -> None:
     await engine.close()
     allowed = length + 10 * (questions / 10 + 32) + 80 * 32
     print(
-        f"context {length} tokens; 80 prompts of {sent:,} tokens, {cached:,} from the cache ({cached / sent:.1%}, wanted 90 %)"
+        f"context {length} tokens; 80 prompts of {sent:,} tokens, {cached:,} cached ({cached / sent:.1%}, wanted 90 %)"
     )
     print(
         f"computed {sent - cached:,}, allowed {allowed:,.0f} (context + 10 questions and a block of 32 each, 80 blocks)"
