@@ -87,7 +87,7 @@ class VLLMEngine:
     async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
         params = self._sampling_params(max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=self._final_only)
         tokens = self._tokens_input(list(prompt.token_ids))
-        last = await _last(self._llm, self._llm.generate(tokens, params, request_id), "vLLM")
+        last = await last_output(self._llm, self._llm.generate(tokens, params, request_id), "vLLM")
         rows = list(zip(prompt.token_ids, last.prompt_logprobs, strict=True))[start:]
         return [float(row[token].logprob) for token, row in rows]
 
