@@ -20,7 +20,7 @@ LAYERS = [
     {"metrics", "store"},
     {"results"},
     {"export", "curves"},
-    {"running"},
+    {"running", "sweep"},
     {"console"},
     {"cli"},
     {"__main__"},

@@ -18,6 +18,7 @@ from tts.cli.list import list_
 from tts.cli.report import report
 from tts.cli.run import run
 from tts.cli.show import show
+from tts.cli.sweep import sweep
 from tts.errors import TTSError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("eval")(eval_)
+app.command("sweep")(sweep)
 app.command("grade")(grade)
 app.command("export")(export)
 app.command("show")(show)

@@ -107,7 +107,7 @@ def _plans(settings: Settings) -> list[Plan]:
     stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     plans = []
     for given in settings.benchmarks:
-        name, repeats = _repeated(given, settings.repeats)
+        name, repeats = repeated(given, settings.repeats)
         benchmark = benchmarks.load(name, settings.columns, settings.id_field)
         several = len(settings.benchmarks) > 1
         name_of_run = f"{stamp}-{settings.strategy}" if several else f"{stamp}-{benchmark.name}-{settings.strategy}"
@@ -119,7 +119,7 @@ def _plans(settings: Settings) -> list[Plan]:
     return plans
 
 
-def _repeated(given: str, repeats: int) -> tuple[str, int]:
+def repeated(given: str, repeats: int) -> tuple[str, int]:
     """`gsm8k:16` is gsm8k with 16 repeats."""
     name, colon, number = given.rpartition(":")
     if colon and number.isdigit():
@@ -165,7 +165,7 @@ async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int
             with interruptible(stop):
                 for planned, run in zip(plans, opened, strict=True):
                     if not stop.draining:
-                        contents.append(await _one(planned, run, engine, verifier, checker, stop))
+                        contents.append(await execute_one(planned, run, engine, verifier, checker, stop))
         left = sum(_unfinished(p, r) for p, r in zip(plans, opened, strict=True))
     except InputError:
         for run in opened:
@@ -184,9 +184,10 @@ async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int
     return 1 if any(c["counts"]["errors"] for c in contents) else 0
 
 
-async def _one(
+async def execute_one(
     planned: Plan, run: RunDirectory, engine: Engine, verifier: Verifier | None, checker: CheckerPool, stop: Stop
 ) -> dict[str, Any]:
+    """Run one plan under a progress display; returns the content of its results.json."""
     from tts.running import execute
 
     board = console.Board(

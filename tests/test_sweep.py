@@ -1,0 +1,105 @@
+"""Grids: what they come to, one engine load a model, resumption, and mistakes named before anything starts."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from conftest import records, tts
+
+from tts.catalog import builtin
+from tts.errors import InputError
+from tts.sweep import read
+
+GRID = """
+benchmarks = ["samples", "nano-1"]
+engine = "scripted"
+limit = "4"
+[[grid]]
+strategy = "single"
+[[grid]]
+strategy = ["self-consistency", "best-of-n"]
+n = [2, 4]
+[[grid]]
+strategy = "best-of-n"
+n = 2
+option.select = ["logprob-mean", "majority"]
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "grid.toml"
+    file.write_text(text)
+    return file
+
+
+def test_a_grid_is_every_combination_of_its_lists_once(tmp_path: Path) -> None:
+    cells = read(write(tmp_path, GRID + '[[grid]]\nstrategy = "single"\n'))
+    assert len(cells) == 2 * (1 + 4 + 2)
+    assert len({c.name for c in cells}) == len(cells)
+    assert {c.settings.option.get("select") for c in cells} == {None, "logprob-mean", "majority"}
+    sizes = [c.settings.n or 1 for c in cells]
+    assert sizes == sorted(sizes, reverse=True), "the largest n first, whose samples serve the smaller"
+
+
+def test_runs_of_one_model_stand_together(tmp_path: Path) -> None:
+    cells = read(write(tmp_path, 'benchmarks = "samples"\nmodel = ["a", "b"]\ntemperature = [0.5, 1.0]\n'))
+    assert [c.settings.model for c in cells] == ["a", "a", "b", "b"]
+    assert len({c.load for c in cells}) == 2
+
+
+def test_it_runs_resumes_and_shares_samples(tmp_path: Path) -> None:
+    file, out = write(tmp_path, GRID), tmp_path / "out"
+    first = tts("sweep", file, "--output", out, "--json")
+    assert first.returncode == 0, first.stderr
+    contents = json.loads(first.stdout)
+    assert len(contents) == 14
+    small, large = (records(out / f"samples-self-consistency-n{n}") for n in (2, 4))
+    for few, many in zip(small, large, strict=True):
+        assert [c["text"] for c in few["solution"]["candidates"]] == [
+            c["text"] for c in many["solution"]["candidates"][:2]
+        ]
+    life = json.loads((out / "samples-self-consistency-n2" / "manifest.json").read_text())["lives"][0]
+    assert life["engine"]["generated_tokens"] == 0, "all of it was in the journal of the larger run"
+    with (out / "results.csv").open() as stream:
+        assert len({row["run_id"] for row in csv.DictReader(stream)}) == 14
+    (out / "samples-single" / "results.json").unlink()
+    again = tts("sweep", file, "--output", out, "--json")
+    assert {k: c["metrics"] for k, c in json.loads(again.stdout).items()} == {
+        k: c["metrics"] for k, c in contents.items()
+    }
+    assert again.stderr.count("run ") == 1, again.stderr
+
+
+def test_an_engine_that_cannot_start_takes_only_its_own_runs(tmp_path: Path) -> None:
+    lines = ('benchmarks = "samples"', 'limit = "2"', "[[grid]]", 'model = "/none"', "[[grid]]", 'engine = "scripted"')
+    text = "\n".join(lines)
+    done = tts("sweep", write(tmp_path, text), "--output", tmp_path / "out", "--json")
+    assert done.returncode == 1
+    assert "no such model folder" in done.stderr
+    assert len(json.loads(done.stdout)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("benchmarks = [", "grid.toml"),
+        ('strategy = "single"', "no benchmark"),
+        ('benchmarks = "samples"\ntemprature = 1.0', "did you mean 'temperature'"),
+        ('benchmarks = "samples"\noutput = "x"', "the sweep's own affair"),
+        ('benchmarks = "samples"\nstrategy = "single"\nn = [1, 4]', "n=4"),
+        ('benchmarks = "samples"\ntemperature = 0\nn = 4', "at temperature 0"),
+        ('grid = 3\nbenchmarks = "samples"', "[[grid]]"),
+    ],
+)
+def test_mistakes_are_named(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        read(write(tmp_path, text))
+    assert said in f"{error.value.message} {error.value.hint}"
+
+
+@pytest.mark.parametrize("file", sorted((builtin("evals") / "recipes").glob("*.toml")), ids=lambda p: p.stem)
+def test_recipes_are_valid(file: Path) -> None:
+    assert len(read(file)) > 1
