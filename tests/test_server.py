@@ -28,6 +28,8 @@ class Stand:
         self.plan: list[int] = []
         self.bodies: list[dict[str, Any]] = []
         self.delay = 0.0
+        self.headers: dict[str, str] = {}
+        self.page: bytes | None = None
         stand = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -70,10 +72,12 @@ class Stand:
                 self.close_connection = True
 
             def _send(self, status: int, content: dict[str, Any]) -> None:
-                data = json.dumps(content).encode()
+                data = stand.page or json.dumps(content).encode()
                 try:
                     self.send_response(status)
-                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Type", "text/html" if stand.page else "application/json")
+                    for name, value in stand.headers.items():
+                        self.send_header(name, value)
                     self.send_header("Content-Length", str(len(data)))
                     self.end_headers()
                     self.wfile.write(data)
@@ -242,3 +246,36 @@ def test_the_command_line_over_a_server(stand: Stand) -> None:
     done = tts("run", "2 + 3?", "--engine", "server", "--base-url", stand.url, "-n", 3)
     assert (done.returncode, done.stdout) == (0, "5\n"), done.stderr
     assert "as messages" in done.stderr
+
+
+def test_a_web_page_instead_of_a_reply_is_an_error_in_one_line(stand: Stand) -> None:
+    async def main() -> None:
+        engine = await _engine(stand.url)
+        stand.page = b"<html>Log in first</html>"
+        with pytest.raises(RequestError, match="cannot be used"):
+            await _once(engine)
+        with pytest.raises(EngineUnavailable, match="does not list its models"):
+            await _engine(stand.url)
+
+    asyncio.run(main())
+
+
+def test_it_waits_as_long_as_the_server_says(stand: Stand) -> None:
+    """Twelve waits of its own choice would take minutes."""
+
+    async def main() -> float:
+        engine = await _engine(stand.url, attempts=13)
+        stand.plan, stand.headers = [429] * 12, {"Retry-After": "0"}
+        began = time.monotonic()
+        await _once(engine)
+        return time.monotonic() - began
+
+    assert asyncio.run(main()) < 15
+
+
+def test_template_arguments_reach_a_server_that_is_addressed_by_messages(stand: Stand) -> None:
+    async def main() -> None:
+        await _once(await ServerEngine.connect([stand.url], None, {}, {"enable_thinking": False}))
+
+    asyncio.run(main())
+    assert stand.bodies[-1]["chat_template_kwargs"] == {"enable_thinking": False}

@@ -11,29 +11,18 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import openai
-import tenacity
 
 from tts.catalog import nearest
 from tts.engines.confidence import self_certainty
+from tts.engines.connection import MALFORMED, Server, attempts, read_tokenizer, served
 from tts.engines.replies import Reply, finish, gather, take
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
-from tts.errors import EngineDead, EngineUnavailable, InputError, RequestError
+from tts.errors import EngineDead, InputError, RequestError
 from tts.flops import flops_per_token
 from tts.types import Completion, Message, Prompt, Sampling
-
-PASSING = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError)
-"""What another attempt may mend; a timeout is a connection error."""
-
-
-@dataclass
-class _Server:
-    client: openai.AsyncOpenAI
-    url: str
-    outstanding: int = 0
 
 
 class ServerEngine:
@@ -48,7 +37,7 @@ class ServerEngine:
 
     def __init__(
         self,
-        servers: Sequence[_Server],
+        servers: Sequence[Server],
         model: str,
         card: Mapping[str, Any],
         options: Mapping[str, Any],
@@ -65,7 +54,8 @@ class ServerEngine:
         self.max_sequences = int(options.get("max_sequences", 128)) * len(self._servers)
         self.max_model_len = int(options.get("max_model_len") or card.get("max_model_len") or 32768)
         source = options.get("tokenizer") or (card.get("root") or model if self._is_vllm else None)
-        self._template, hf_config = _tokenizer(source, template, required="tokenizer" in options)
+        self._template, hf_config = read_tokenizer(source, template, required="tokenizer" in options)
+        self._template_arguments = dict(template)
         self.flops_per_token = flops_per_token(hf_config)
         self._vocabulary: int | None = hf_config.get("vocab_size")
         if self._template is None:
@@ -99,9 +89,9 @@ class ServerEngine:
             client = openai.AsyncOpenAI(
                 base_url=url, api_key=key, max_retries=0, timeout=float(options.get("timeout", 600.0))
             )
-            servers.append(_Server(client, url))
+            servers.append(Server(client, url))
         try:
-            cards = [await _served(server, model) for server in servers]
+            cards = [await served(server, model) for server in servers]
             return cls(servers, model or str(cards[0]["id"]), cards[0], options, template)
         except BaseException:
             for server in servers:
@@ -184,14 +174,8 @@ class ServerEngine:
         return [float(row[str(token)]["logprob"]) for token, row in pairs]
 
     async def _with_retries(self, prompt: Prompt, sampling: Sampling, seed: int, reply: Reply) -> None:
-        attempts = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(PASSING),
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
-            stop=tenacity.stop_after_attempt(self._attempts),
-            reraise=True,
-        )
         try:
-            async for attempt in attempts:
+            async for attempt in attempts(self._attempts):
                 with attempt:
                     await self._attempt(prompt, sampling, seed, reply)
         except openai.APITimeoutError as error:
@@ -201,7 +185,7 @@ class ServerEngine:
             raise EngineDead(f"lost the server at {where} ({self._attempts} attempts): {error}") from error
         except openai.APIStatusError as error:
             raise RequestError(f"the server refused the request ({error.status_code}): {_said(error)}") from error
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, *MALFORMED) as error:
             raise RequestError(f"the server's reply cannot be used: {error}") from error
 
     async def _attempt(self, prompt: Prompt, sampling: Sampling, seed: int, reply: Reply) -> None:
@@ -216,6 +200,8 @@ class ServerEngine:
                 )
             else:
                 turns: Any = [{"role": m.role, "content": m.content} for m in prompt.messages]
+                if self._template_arguments:
+                    body["extra_body"]["chat_template_kwargs"] = self._template_arguments
                 call = server.client.chat.completions.create(
                     messages=turns, logprobs=True, top_logprobs=sampling.top_logprobs or None, **body
                 )
@@ -276,43 +262,6 @@ class ServerEngine:
     async def close(self) -> None:
         for server in self._servers:
             await server.client.close()
-
-
-async def _served(server: _Server, model: str | None) -> dict[str, Any]:
-    try:
-        cards = [card.model_dump() for card in (await server.client.with_options(timeout=15).models.list()).data]
-    except openai.APIConnectionError as error:
-        raise EngineUnavailable(
-            f"no server answers at {server.url}", "is `vllm serve` up? the URL ends in /v1"
-        ) from error
-    except openai.OpenAIError as error:
-        raise EngineUnavailable(f"the server at {server.url} does not list its models: {error}") from error
-    for card in cards:
-        if model is None or card["id"] == model:
-            return dict(card)
-    raise EngineUnavailable(
-        f"the server at {server.url} does not serve {model!r}", nearest(model or "", [c["id"] for c in cards])
-    )
-
-
-def _tokenizer(
-    source: str | None, template: Mapping[str, Any], *, required: bool
-) -> tuple[ChatTemplate | None, dict[str, Any]]:
-    """The served model's tokenizer and configuration, where they can be had from disk or the hub."""
-    if source is None:
-        return None, {}
-    from transformers import AutoConfig, AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        if required:
-            raise EngineUnavailable(f"no tokenizer at {source!r}: {str(error).splitlines()[0]}") from error
-        return None, {}
-    config: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError):
-        config = AutoConfig.from_pretrained(source).to_dict()
-    return ChatTemplate(tokenizer, template), config
 
 
 def _said(error: openai.APIStatusError) -> str:
