@@ -26,6 +26,10 @@ TARGET_FIELDS = ("answer", "target", "final_answer")
 ID_FIELDS = ("id", "unique_id")
 
 
+class HubUnreachable(InputError):
+    """A benchmark's data are on the hub, and it does not answer or has no such thing."""
+
+
 class Card(BaseModel):
     """A benchmark card; `evals/*.toml` holds one a file."""
 
@@ -141,7 +145,7 @@ def _hub_rows(card: Card) -> list[tuple[int, dict[str, Any]]]:
         data = datasets.load_dataset(card.hub, card.config, split=card.split, revision=card.revision)
     except Exception as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
+        raise HubUnreachable(
             f"cannot load {card.hub} from the Hugging Face hub: {said}",
             f"with no network, give a local copy: tts eval {card.name}=FILE, or TTS_DATA=FOLDER with {card.name}.jsonl",
         ) from error

@@ -10,6 +10,7 @@ import typer
 
 import tts
 from tts.cli import data, sleep
+from tts.cli.check import check
 from tts.cli.doctor import doctor
 from tts.cli.eval import eval_
 from tts.cli.export import export
@@ -33,6 +34,7 @@ app.command("run")(run)
 app.command("eval")(eval_)
 app.command("sweep")(sweep)
 app.command("grade")(grade)
+app.command("check")(check)
 app.command("export")(export)
 app.command("show")(show)
 app.command("report")(report)
