@@ -119,7 +119,13 @@ class Atoms(Phrases):
                 base = self.powered(base)
             elif token.kind == "op" and token.text == "!":
                 self.advance()
-                base = Term("call", (base,), "factorial")
+                double = self.peek()[:2] == ("op", "!") and not self.peek().spaced
+                if double:
+                    self.advance()
+                base = Term("call", (base,), "factorial2" if double else "factorial")
+            elif token.kind in ("word", "text") and token.text in ("deg", "degrees") and self.depth > 3:
+                self.advance()
+                base = Term("degree", (base,))
             elif (
                 (token.text == "%" and token.kind in ("op", "cmd"))
                 or (token.kind == "word" and token.text in ("percent", "pct", "percentage"))
@@ -138,6 +144,9 @@ class Atoms(Phrases):
 
     def powered(self, base: Term) -> Term:
         token, inner = self.peek(), self.peek(1)
+        if token[:2] == ("op", "*") and base.op == "sym" and (inner.kind == "end" or inner.text in ("=", ")", ",")):
+            self.advance()
+            return sym(base.name + "*")
         head = inner if token.text == "{" and token.kind == "op" else token
         if head.kind == "cmd" and head.text in ("circ", "degree", "prime", "textdegree", "textcirc"):
             self.raw_script()
@@ -208,7 +217,8 @@ class Atoms(Phrases):
         name = token.text
         if name in ("frac", "dfrac", "tfrac", "cfrac"):
             top = self.argument()
-            return Term("div", (top, self.argument()))
+            fraction = Term("div", (top, self.argument()))
+            return self.derivative(fraction) or fraction
         if name in ("binom", "dbinom", "tbinom"):
             top = self.argument()
             return Term("call", (top, self.argument()), "binomial")
@@ -233,7 +243,7 @@ class Atoms(Phrases):
             raise Unparsed("mathbb")
         if name in ("vec", "overline", "bar", "hat", "tilde", "overrightarrow", "widehat", "mathbf"):
             inner = self.argument()
-            names = [inner.name] if inner.op == "sym" else [a.name for a in inner.args if a.op == "sym"]
+            names = [inner.name] if inner.op in ("sym", "const") else [a.name for a in inner.args if a.op == "sym"]
             if not names:
                 raise Unparsed(name)
             plain = name in ("vec", "mathbf", "overrightarrow", "hat") or len(names) > 1
@@ -264,7 +274,7 @@ class Atoms(Phrases):
         if not subscript:
             if name == "e":
                 return Term("const", name="e")
-            if name == "i":
+            if name == "i" and "i" not in self.indices:
                 return Term("const", name="i")
         full = f"{name}_{subscript}" if subscript else name
         power: Term | None = None

@@ -31,7 +31,8 @@ _FUNCTIONS: dict[str, Any] = {
     "log": sp.log, "sqrt": sp.sqrt, "abs": sp.Abs, "floor": sp.floor, "ceil": sp.ceiling, "factorial": sp.factorial,
     "gammafn": sp.gamma, "binomial": sp.binomial, "re": sp.re, "im": sp.im, "arg": sp.arg, "erf": sp.erf,
     "sign": sp.sign, "max": sp.Max, "min": sp.Min, "mod": sp.Mod, "cbrt": lambda x: x ** sp.Rational(1, 3),
-    "gcd": lambda *a: sp.gcd_list(a), "lcm": lambda *a: sp.lcm_list(a),
+    "conj": sp.conjugate, "factorial2": sp.factorial2, "perm": lambda n, k: sp.factorial(n) / sp.factorial(n - k),
+    "pmod": sp.Mod, "gcd": lambda *a: sp.gcd_list(a), "lcm": lambda *a: sp.lcm_list(a),
     "root": lambda x, n: sp.real_root(x, n) if x.is_negative and n.is_odd else x ** (1 / n),
 }  # fmt: skip
 
@@ -98,11 +99,13 @@ def _call(term: Term) -> Any:
         return sp.Product(args[0], tuple(args[1:])).doit()
     if name == "int":
         return sp.integrate(args[0], tuple(args[1:]) if len(args) > 2 else args[1])
+    if name == "diff":
+        return sp.diff(args[0], args[1])
     if name == "lim":
         return sp.limit(args[0], args[1], args[2])
     if name == "det":
         return args[0].det()
-    if name == "factorial" and args[0].is_Integer and args[0] > 5_000:
+    if name in ("factorial", "factorial2") and args[0].is_Integer and args[0] > 5_000:
         raise NeedsSymbolic(name)
     if name in _FUNCTIONS:
         return _FUNCTIONS[name](*args)

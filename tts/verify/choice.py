@@ -94,6 +94,8 @@ def choice_same(answer: str, target: str) -> bool | None:
     """Verdict where the target is an option letter, alone or with its content; None where it is none."""
     wanted = letter(target)
     if wanted is not None and target.strip(" $()[].").isascii():
+        if target.strip(" $") == wanted.lower() and letter(answer) and answer.strip(" $") == wanted:
+            return False  # the variable x is not X; option b may be written B
         given = letter(answer)
         if given is not None:
             return given == wanted if wanted == given or target.strip().strip("$") != "i" else None

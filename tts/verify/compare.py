@@ -28,6 +28,7 @@ from tts.verify.shapes import (
     is_formula,
     is_value,
     matrices_same,
+    rows,
     spans_same,
     vector,
     vectors_same,
@@ -123,6 +124,8 @@ def same(answer: Term, target: Term) -> bool | None:
         return match_unordered(_distinct(mine), _distinct(theirs)) if both else match_unordered(mine, theirs)
     if answer.op in SET_OPS or target.op in SET_OPS or sym("reals") in (answer, target):
         return spans_same(answer, target, same)
+    if answer.op == "matrix" and target.op == "bracket":
+        target = rows(target)
     if "matrix" in (answer.op, target.op) and vector(target) is None:
         return matrices_same(answer, target, same)
     if vector(target) is not None or answer.op == "tuple":
@@ -145,6 +148,9 @@ def _lists_same(answer: Term, target: Term) -> bool | None:
         answer = unlabelled(answer)
     if is_order(target) and len(target.args) > 2 and all(a.op == "sym" for a in target.args):  # b < a < c as b, a, c
         return _in_order(answer.args, target.args)
+    answer, target = _componentwise(answer, target), _componentwise(target, answer)
+    if any(_excludes(t) for t in (answer, target)):
+        return spans_same(*(_all_of(t) if _excludes(t) else t for t in (answer, target)), same)
     conditions = [t for t in (answer, target) if t.op == "list" and t.name in ("and", "or")]
     if any(is_order(inner) for t in conditions for inner in t.walk()) or any(_is_system(t) for t in (answer, target)):
         return spans_same(answer, target, same)
@@ -192,6 +198,28 @@ def _texts_same(answer: Term, target: Term) -> bool | None:
     return match_unordered(lists[0], lists[1])
 
 
+def _componentwise(term: Term, other: Term) -> Term:
+    """(a, b) = (1, 2) as a = 1, b = 2, beside a list of labelled values."""
+    if term.op != "rel" or term.name != "=" or len(term.args) != 2 or other.op != "list":
+        return term
+    names, values = term.args
+    if names.op != "tuple" or values.op != "tuple" or len(names.args) != len(values.args) or not is_label(names):
+        return term
+    if not all(is_equation(t) for t in other.args):
+        return term
+    pairs = zip(names.args, values.args, strict=True)
+    return Term("list", tuple(Term("rel", pair, "=") for pair in pairs), ",")
+
+
+def _excludes(term: Term) -> bool:
+    """x != 1, x != 2: everything else."""
+    return term.op == "list" and all(t.op == "rel" and t.name == "!=" for t in term.args)
+
+
+def _all_of(term: Term) -> Term:
+    return Term("list", term.args, "and")
+
+
 def _alike(first: list[str], second: list[str]) -> bool:
     """Names that only differ in their index."""
     return {n.partition("_")[0] for n in first} == {n.partition("_")[0] for n in second} or len(first) != len(second)
@@ -233,6 +261,8 @@ def _alternatives_same(answer: Term, target: Term) -> bool | None:
 
 def _statements_same(answer: Term, target: Term) -> bool | None:
     if is_equation(answer) and is_equation(target):
+        if len(answer.args) == len(target.args) > 2 and match_unordered(answer.args, target.args):
+            return True
         if bool(answer.symbols()) != bool(target.symbols()) and not (
             is_label(answer.args[0]) or is_label(target.args[0])
         ):

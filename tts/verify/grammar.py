@@ -18,7 +18,8 @@ _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "=>": "=>", "lt": "<", "gt": ">", "le": "<=",
     "ge": ">=", "leq": "<=", "geq": ">=", "leqslant": "<=", "geqslant": ">=", "leqq": "<=", "geqq": ">=", "ne": "!=",
     "neq": "!=", "approx": "~", "simeq": "~", "sim": "~", "equiv": "=", "doteq": "=", "in": "in", "notin": "notin",
-    "cong": "~",
+    "cong": "~", "to": "->", "->": "->", "rightarrow": "->", "longrightarrow": "->", "Rightarrow": "=>",
+    "implies": "=>", "iff": "<=>", "Leftrightarrow": "<=>", "leftrightarrow": "<=>",
 }  # fmt: skip
 _SETS = {"cup": "union", "bigcup": "union", "cap": "inter", "setminus": "minus", "backslash": "minus"}
 _QUALIFYING = frozenset(["not", "no", "except", "least", "most", "more", "less", "fewer", "than", "under", "over"])
@@ -164,7 +165,7 @@ class Parser(Atoms):
                     left = Term("div", (left, right)) if text == "over" else Term("call", (left, right), "binomial")
                 elif text in ("bmod", "mod", "pmod") and power <= 15:
                     self.advance()
-                    left = Term("call", (left, self.signed(16)), "mod")
+                    left = Term("call", (left, self.signed(16)), "pmod" if text == "pmod" else "mod")
                 elif power <= 20 and self.starts_factor():
                     left = self.implicit(left)
                 else:
@@ -205,7 +206,9 @@ class Parser(Atoms):
         mixed = self.mixed(left)
         if mixed is not None:
             return self.postfix(mixed)
-        call = left.op == "sym" and self.peek().text == "(" and not self.peek().spaced
+        call = left.op == "sym" and not self.peek().spaced and (
+            self.peek().text == "(" or (self.peek().text == "[" and left.name in ("E", "P", "Var"))
+        )  # fmt: skip
         right = self.factor()
         if call:
             return Term("mul", (left, right), "()")  # P(x): perhaps a function, which matters left of an equals sign

@@ -12,7 +12,8 @@ _MATRICES = frozenset(["matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "ar
 _ROWS = frozenset(["cases", "aligned", "align", "align*", "gathered", "split", "dcases", "gather", "gather*"])
 _ARITY = {
     "log": (1, 2), "binomial": (2, 2), "mod": (2, 2), "gcd": (1, MAX_ITEMS), "lcm": (1, MAX_ITEMS),
-    "max": (1, MAX_ITEMS), "min": (1, MAX_ITEMS), "root": (2, 2),
+    "max": (1, MAX_ITEMS), "min": (1, MAX_ITEMS), "root": (2, 2), "perm": (2, 2), "diff": (2, 2), "int": (2, 4),
+    "sum": (4, 4), "prod": (4, 4), "lim": (3, 3), "lg": (1, 2),
 }  # fmt: skip
 _RAISED = frozenset(["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "sech", "csch"])
 
@@ -86,6 +87,9 @@ class Layouts:
     def bracketed(self, opener: str) -> Term:
         """( or [ up to its closer: a value, a tuple, or an interval."""
         value = self.inside(frozenset([")", "]"]))
+        if self.peek().text in ("|", "mid") and opener in "([" and value.op in ("sym", "rel", "inter", "union"):
+            self.advance()
+            value = Term("rel", (value, self.inside(frozenset([")", "]"]))), "|")  # P(A|B)
         closer = self.expect(")", "]")
         parts = value.args if value.op == "list" and value.name in (",", ";", "") else (value,)
         if opener == "(" and closer == ")":
@@ -229,6 +233,13 @@ class Layouts:
             args = args[0].args
         if name == "log" and base is not None:
             args = (args[0], base)
+        if name == "lg" and len(args) == 2:
+            name = "log"
+        if name in ("diff", "int", "sum", "prod", "lim") and len(args) > 1:
+            if args[1].op != "sym":
+                raise Unparsed(f"{name} over no name")
+        if name == "square":
+            return Term("pow", (args[0], num(2)))
         if name in ("lg", "lb"):
             name, args = "log", (args[0], num(10 if name == "lg" else 2))
         if name in _RAISED and power in (num(-1), Term("neg", (num(1),))):

@@ -55,10 +55,10 @@ def significant(term: Term) -> tuple[Fraction, int, int] | None:
     return sign * term.number, term.places, digits
 
 
-def rounds_to(value: Any, target: Term) -> bool:
-    """Whether `value` is the decimal `target` at its printed precision. Never for targets without decimals."""
+def rounds_to(value: Any, target: Term, least: int = 3) -> bool:
+    """Whether `value` is the decimal `target` at its printed precision, of `least` significant digits or more."""
     printed = significant(target)
-    if printed is None or printed[2] < 3:
+    if printed is None or printed[2] < least:
         return False
     shown, places, digits = printed
     half = mp.mpf(10) ** (-places) * (2 if digits >= _LONG else 0.5)
@@ -76,7 +76,8 @@ def _printed_alike(answer: Term, target: Term, a: Any, t: Any) -> bool:
     if wanted is not None:
         if given is not None and given[1] <= wanted[1] and given[2] < _LONG:
             return False
-        return rounds_to(a, target)
+        fraction = given is None and wanted[1] == 2  # 2/3 for 0.67, but not 0.666
+        return rounds_to(a, target, 2 if fraction else 3)
     if given is None or not is_real(t):
         return False
     if given[2] >= _LONG and abs(_mp(given[0]) - t.real) <= 2 * mp.mpf(10) ** (-given[1]):
@@ -113,9 +114,12 @@ def value_same(answer: Term, target: Term) -> bool | None:
         return exact(answer) == exact(target) if answer.op == "base" else False
     if "ratio" in (answer.op, target.op) and answer.op == target.op:
         return _ratio_same(answer, target)
+    if answer.op == target.op == "call" and answer.name == target.name == "pmod":
+        return value_same(answer.args[1], target.args[1]) and _expression_same(answer, target)
     return _expression_same(answer, target)
 
 
+_IMAGINARY = Term("const", name="i")
 _HUNDRED = Term("num", number=Fraction(100))
 
 
@@ -194,6 +198,8 @@ def _renamed_constants(answer: Term, target: Term) -> Term | None:
     """`answer` with I for i and E for e, as computer algebra prints them, where the target knows no such name."""
     extra = answer.symbols() - target.symbols()
     names: dict[str, Term] = {n: Term("const", name=n.lower()) for n in ("I", "E") if n in extra}
+    if "j" in extra and any(t == _IMAGINARY for t in target.walk()):
+        names["j"] = _IMAGINARY
     return substitute(answer, names) if names else None
 
 
@@ -246,6 +252,8 @@ def _agreement(answer: Term, target: Term, real_roots: bool) -> bool | None:
                 break
         elif closed:
             return _printed_alike(answer, target, a, t)
+        elif point.cancelled:
+            continue  # cosh^2 - sinh^2 far out: the digits that would tell are gone
         elif (is_real(a) and is_real(t) and not (several and point.left_reals)) or imaginary:
             return False
         elif is_real(a) == is_real(t):

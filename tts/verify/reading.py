@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from tts.verify.notation import renotate
+
 _SIGNS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "•": "*",
     "÷": "/", "∕": "/", "⁄": "/", "∶": ":", "≤": "<=", "≥": ">=", "⩽": "<=", "⩾": ">=", "≠": "!=", "≈": "\\approx ",
@@ -64,11 +66,11 @@ def respell(text: str) -> str:
         text = _LAYOUT.sub(" ", text)
         text = text.replace("\\\\", "\0")  # a row separator, not an escaped space
         text = _SPACES.sub(" ", text).replace("\0", "\\\\")
-        text = text.replace("\\$", " ")
         text = _DROPPED.sub(" ", text)
+    text = renotate(text)
     if "mod" in text:
         text = _MODULUS.sub(r"\\pmod{\1}", text)
-    return _MATH.sub(" ", text)
+    return _MATH.sub(" ", text.replace("\\$", " "))
 
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|textnormal|operatorname|emph)\s*\{([^{}]*)\}")
@@ -82,9 +84,10 @@ def words(text: str) -> list[str]:
 def tidy(text: str) -> str:
     """A text with one spelling for signs and spaces and without a closing stop; what it says is untouched."""
     text = _WRAPPED.sub(r" \1 ", respell(text))
-    return re.sub(r"\s+", " ", text).strip().rstrip(".,;:!? ")
+    return _SHOUTED.sub("", re.sub(r"\s+", " ", text).strip().rstrip(".,;:? ")).rstrip(".,;:? ")
 
 
+_SHOUTED = re.compile(r"(?<=[A-Za-z]{2})!+$")  # 5! is no 5
 _WORDY = re.compile(r"[^\W\d_]{2,}")
 _MATHEMATICAL = re.compile(r"[=+<>^|/\\_(]|\d")
 

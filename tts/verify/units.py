@@ -48,6 +48,12 @@ def _measure(text: str) -> tuple[str, int, Fraction] | None:
     return kind, exponent, scale**exponent
 
 
+def convert(small: str, large: str) -> Fraction | None:
+    """How many of the second unit one of the first is; None if either is unknown or they measure different things."""
+    a, t = _measure(small), _measure(large)
+    return a[2] / t[2] if a and t and a[:2] == t[:2] else None
+
+
 def agree(answer: str, target: str) -> Fraction | None:
     """What to multiply the answer by to have it in the target's unit; None if they measure different things.
 
