@@ -24,6 +24,7 @@ IS = (
 )
 _SPOKEN = re.compile(
     r"^[(\[]?([A-J])[)\].]*\s*(?=[^\x00-\x7f]|\n|$)"
+    r"|\b(?:therefore|thus|hence|so),?\s+[(\[]?([A-J])[)\]]?\W*$"
     rf"|(?:{ANSWER}\s*{IS}|\b(?:it's|it is|is|option|choose|pick|choice)\s|选择?|選)\s*"
     r"(?:for sure |definitely |clearly |option |choice |letter )?\**[(\[]?([A-J])(?![\w'’])",
     re.IGNORECASE,
@@ -69,25 +70,6 @@ def text_same(answer: str, target: str) -> bool:
         return bool(a) or answer.strip() == target.strip()
     a, t = (re.sub(r"[\\{} ]+", " ", x).strip().casefold() for x in (a, t))
     return any(a in group and t in group for group in _SYNONYMS)
-
-
-_ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-seventeen eighteen nineteen"""
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_SPELLED = {word: n for n, word in enumerate(words(_ONES))}
-_SPELLED |= {word: 20 + 10 * n for n, word in enumerate(words(_TENS))}
-
-
-def spelled_number(text: str) -> str:
-    """Digits for a number word up to ninety-nine, alone in its text; any other text as it is."""
-    if len(text) > 30:
-        return text
-    parts = [_SPELLED.get(part) for part in tidy(text).casefold().replace("-", " ").split()]
-    if len(parts) == 1 and parts[0] is not None:
-        return str(parts[0])
-    if len(parts) == 2 and parts[0] is not None and parts[1] is not None and parts[0] >= 20 and 0 < parts[1] < 10:
-        return str(parts[0] + parts[1])
-    return text
 
 
 def choice_same(answer: str, target: str) -> bool | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from tts.verify.choice import text_same
-from tts.verify.logic import is_nested, logic_same
+from tts.verify.logic import is_logical, logic_same
 from tts.verify.numbers import value_same
 from tts.verify.relations import (
     difference,
@@ -24,6 +24,7 @@ from tts.verify.relations import (
 from tts.verify.shapes import (
     PAIRS,
     SET_OPS,
+    components,
     every,
     is_formula,
     is_value,
@@ -106,6 +107,10 @@ def same(answer: Term, target: Term) -> bool | None:
     """Whether the answer is what the target says."""
     if answer == target:
         return True
+    if is_logical(answer) or is_logical(target):
+        verdict = logic_same(answer, target)
+        if verdict is not None:
+            return verdict
     if target.op == "list" or answer.op == "list":
         return _lists_same(answer, target)
     if answer.op == "text" or target.op == "text":
@@ -114,6 +119,10 @@ def same(answer: Term, target: Term) -> bool | None:
         return match_unordered(items(answer), items(target))
     if answer.op == "rel" or target.op == "rel" or answer.op == "label" or target.op == "label":
         return _statements_same(answer, target)
+    for one, other in ((answer, target), (target, answer)):
+        form = components(one, len(vector(other) or ()))
+        if form is not None:
+            return vectors_same(*((form, other) if one is answer else (other, form)), same)
     if is_value(answer) != is_value(target) and "set" not in (answer.op, target.op):
         return None if is_formula(answer) or is_formula(target) else False
     if (answer.op == "set" and target.op == "set") or (
@@ -138,10 +147,6 @@ def _words(term: Term) -> str:
 
 
 def _lists_same(answer: Term, target: Term) -> bool | None:
-    if is_nested(answer) or is_nested(target):
-        verdict = logic_same(answer, target)
-        if verdict is not None:
-            return verdict
     if answer.op == "text" or target.op == "text":
         return _texts_same(answer, target)
     if answer.op == "rel" and answer.name == "=":
@@ -166,6 +171,8 @@ def _lists_same(answer: Term, target: Term) -> bool | None:
         if len(mine) == len(theirs) and len(mine) > 1 and not any(t.op in PAIRS for t in (*mine, *theirs)):
             return _in_order(mine, theirs)
     mine, theirs = items(answer), items(target)
+    if answer.op == target.op == "list" and answer.name == target.name == "{}":  # a set has each member once
+        mine, theirs = _distinct(mine), _distinct(theirs)
     named = [_names(mine), _names(theirs)]
     if all(named) and sorted(named[0]) == sorted(named[1]):
         return match_unordered(mine, theirs)
@@ -267,6 +274,8 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
             is_label(answer.args[0]) or is_label(target.args[0])
         ):
             return False
+        if not (answer.symbols() or target.symbols()) and value_same(*answer.args[:2]) is False:
+            return value_same(*target.args[:2]) is False  # 1 = 2 is as false as 3 = 4
         a, t = unlabelled(answer), unlabelled(target)
         if a is not answer and t is not target and answer.args and target.args:
             mine, theirs = answer.args[0], target.args[0]

@@ -17,12 +17,16 @@ _DATES = [
     re.compile(f"{_WEEKDAY}(?:the\\s+)?{_DAY}\\s+(?:of\\s+)?{_MONTH}{_YEAR}", re.IGNORECASE),
     re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?P<weekday>\b)"),
 ]
+_NAMED = {"noon": 12, "12 noon": 12, "12:00 noon": 12, "midnight": 0, "12 midnight": 0, "12:00 midnight": 0}
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?\s*(?:(a|p)\.?\s?m\.?|o'clock)?", re.IGNORECASE)
 
 
 def clock(text: str) -> tuple[int, int, int, bool] | None:
     """(hour, minute, second, whether am or pm was said), on 24 hours where that is known."""
-    match = _CLOCK.fullmatch(tidy(text).strip(" ."))
+    flat = tidy(text).strip(" .").casefold()
+    if flat in _NAMED:
+        return _NAMED[flat], 0, 0, True
+    match = _CLOCK.fullmatch(flat)
     if match is None or not (match[2] or match[4]):
         return None
     hour, minute, second = int(match[1]), int(match[2] or 0), int(match[3] or 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tts.verify.numeric import _DUST, _HUGE, Point, Undefined, check_size, counting, exact, is_real, mp, total, unknown_function
+from tts.verify.numeric import _DUST, _HUGE, Point, Undefined, check_size, exact, is_real, mp, total, unknown_function
 from tts.verify.terms import NeedsSymbolic, Term, TooLarge
 
 _MAX_SUMMANDS = 300
@@ -48,8 +48,6 @@ def evaluate(term: Term, point: Point, real_roots: bool = False) -> Any:
     if op == "neg":
         return -evaluate(args[0], point, real_roots)
     if op == "mul":
-        if term.name == "()" and (counted := counting(term)) is not None:
-            return evaluate(counted, point, real_roots)
         product = evaluate(args[0], point, real_roots)
         for arg in args[1:]:
             product = product * evaluate(arg, point, real_roots)

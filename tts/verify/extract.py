@@ -102,6 +102,14 @@ def boxed(text: str) -> str | None:
     return ", ".join(_unboxed(c) for c in seen)
 
 
+def is_cut(text: str) -> bool:
+    """Whether the last box never closes: the response was cut inside its answer."""
+    last = None
+    for last in _BOX.finditer(text):
+        pass
+    return last is not None and text[last.end()] == "{" and _balanced(text, last.end()) < 0
+
+
 def _unboxed(text: str) -> str:
     match = _BOX.match(text.strip())
     if match and text.strip()[match.end()] == "{" and text.strip().endswith("}"):
@@ -147,7 +155,7 @@ def _said(rest: str) -> str | None:
     if bold:
         line = bold[1]
     sentence = re.split(r"(?<=[^A-Z\d])\.(?=\s|$)|(?<=[\d)}\]$])\.(?=\s|$)|(?<=[A-Z])\.\s", line, maxsplit=1)[0]
-    sentence = re.split(r",?\s+(?:because|since|as|which|so that|where|when|due)\s", sentence, maxsplit=1)[0]
+    sentence = re.split(r",?\s+not\s+-?[\d.,]+(?=\s|$)|,?\s+(?:rather than|because|since|as|which|so that|where|when|due)\s", sentence, maxsplit=1)[0]
     sentence = sentence.strip().strip("*_` ").rstrip(".,;")
     wordy = re.match(r"(?:The|the|That|It|A|An)\s+[^=]{1,80}?\s(?:is|are|equals?|=)\s+(.+)", sentence)
     return (wordy[1] if wordy else sentence).strip() or None

@@ -21,6 +21,8 @@ _RELATIONS = {
     "cong": "~", "to": "->", "->": "->", "rightarrow": "->", "longrightarrow": "->", "Rightarrow": "=>",
     "implies": "=>", "iff": "<=>", "Leftrightarrow": "<=>", "leftrightarrow": "<=>",
 }  # fmt: skip
+_CONNECTIVES = {"implies": "=>", "iff": "<=>", "xor": "xor", "nand": "nand", "nor": "nor"}
+_NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "!=", "!=": "="}
 _SETS = {"cup": "union", "bigcup": "union", "cap": "inter", "setminus": "minus", "backslash": "minus"}
 _QUALIFYING = frozenset(["not", "no", "except", "least", "most", "more", "less", "fewer", "than", "under", "over"])
 _TIMES = frozenset(["*", "cdot", "times", "ast", "bullet", "cdotp"])
@@ -77,7 +79,7 @@ class Parser(Atoms):
         words: list[str] = []
         while self.relation_sign() in ("=", "~"):  # "= 5", "about 3.14"
             self.advance()
-        while self.peek().kind in ("word", "text"):
+        while self.peek().kind in ("word", "text") and not self.is_negation():
             words.append(self.advance().text)
             if self.peek().kind == "num" and self.peek(1).text == ":":
                 words.append(self.advance().text)
@@ -92,7 +94,7 @@ class Parser(Atoms):
 
     def relation(self) -> Term:
         """Operands joined by =, <, \\in and so on."""
-        operands, names = [self.union()], []
+        operands, names = [self.operand()], []
         while (sign := self.relation_sign()) is not None:
             self.advance()
             names.append(sign)
@@ -102,11 +104,34 @@ class Parser(Atoms):
             if self.peek().kind in ("text", "word"):
                 operands.append(Term("text", name=self.prose()))
             else:
-                operands.append(self.units(self.union()))
+                operands.append(self.units(self.operand()))
         return Term("rel", tuple(operands), " ".join(names)) if names else operands[0]
+
+    def operand(self) -> Term:
+        """One side of a relation, negated or not: not (x > 2) is x <= 2."""
+        if not self.is_negation():
+            return self.union()
+        self.advance()
+        with self.deeper():
+            value = self.operand()
+        if value.op == "rel" and value.name in _NEGATED:
+            return Term("rel", value.args, _NEGATED[value.name])
+        if value.op not in ("sym", "list", "rel"):
+            raise Unparsed("negated or qualified")
+        return Term("list", (value,), "not")
+
+    def is_negation(self) -> bool:
+        """A "not" before a statement; "not 5" and "not odd" are prose."""
+        token, following = self.peek(), self.peek(1)
+        said = token[:2] == ("word", "not") or (token.kind == "cmd" and token.text in ("lnot", "neg"))
+        return said and (following.text in ("(", "not", "lnot", "neg") or following.kind == "sym")
 
     def relation_sign(self) -> str | None:
         token = self.peek()
+        if token.kind == "word":
+            return _CONNECTIVES.get(token.text)
+        if self.conditional and token.text in ("|", "mid"):
+            return "|"  # P(A|B)
         return _RELATIONS.get(token.text) if token.kind in ("op", "cmd") else None
 
     def union(self) -> Term:

@@ -27,6 +27,7 @@ class Layouts:
         self.depth = 0
         self.bars = 0
         self.ratios = True
+        self.conditional = False
 
     # supplied by the other half of the grammar
     def statements(self, closers: frozenset[str]) -> Term:
@@ -86,10 +87,9 @@ class Layouts:
 
     def bracketed(self, opener: str) -> Term:
         """( or [ up to its closer: a value, a tuple, or an interval."""
+        conditional, self.conditional = self.conditional, self.at > 1 and self.tokens[self.at - 2].text in ("P", "E")
         value = self.inside(frozenset([")", "]"]))
-        if self.peek().text in ("|", "mid") and opener in "([" and value.op in ("sym", "rel", "inter", "union"):
-            self.advance()
-            value = Term("rel", (value, self.inside(frozenset([")", "]"]))), "|")  # P(A|B)
+        self.conditional = conditional
         closer = self.expect(")", "]")
         parts = value.args if value.op == "list" and value.name in (",", ";", "") else (value,)
         if opener == "(" and closer == ")":

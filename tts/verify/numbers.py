@@ -12,13 +12,14 @@ from typing import Any
 
 from tts.verify.evaluate import evaluate
 from tts.verify.numeric import Point, Undefined, close, exact, is_real, mp
-from tts.verify.terms import NeedsSymbolic, Term, TooLarge, substitute, sym
+from tts.verify.terms import NeedsSymbolic, Term, TooLarge, num, substitute, sym
 from tts.verify.units import agree, plain_unit
 
 _LONG = 12
 _LETTERS = frozenset("msghLlJNWKVA")
 """Units of one letter, which the grammar reads as names."""
 _POINTS = 8
+_STEPS = ("floor", "ceil", "mod", "sign")
 _ENOUGH = 4
 _WRAPPERS = ("unit", "label", "bracket", "list", "set")
 
@@ -124,12 +125,34 @@ _HUNDRED = Term("num", number=Fraction(100))
 
 
 def _with_unit(term: Term) -> Term:
-    """5 m as a value in metres, where the other side has a unit in words."""
-    if term.op != "mul" or term.name:
+    """5 m, 9.8 m/s^2 as a value with a unit, where the other side has a unit in words."""
+    factors: list[Term] = []
+    powers: dict[str, int] = {}
+    if term.op not in ("mul", "div") or term.name or not _split(term, 1, factors, powers) or not powers or not factors:
         return term
-    *factors, last = term.args
     rest = Term("mul", tuple(factors)) if len(factors) > 1 else factors[0]
-    return Term("unit", (rest,), last.name) if last.name in _LETTERS and not rest.symbols() else term
+    return Term("unit", (rest,), " ".join(name if p == 1 else f"{name}^{p}" for name, p in powers.items()))
+
+
+def _split(term: Term, sign: int, factors: list[Term], powers: dict[str, int]) -> bool:
+    """Sorts the factors of a product into numbers and powers of unit letters; False if there is anything else."""
+    if not term.symbols():
+        factors.append(term if sign > 0 else Term("div", (num(1), term)))
+        return True
+    if term.op == "mul":
+        return all(_split(a, sign, factors, powers) for a in term.args)
+    if term.op == "div":
+        return _split(term.args[0], sign, factors, powers) and _split(term.args[1], -sign, factors, powers)
+    power = 1
+    if term.op == "pow":
+        number = exact(term.args[1])
+        if number is None or number.denominator != 1:
+            return False
+        power, term = int(number), term.args[0]
+    if term.op != "sym" or term.name not in _LETTERS:
+        return False
+    powers[term.name] = powers.get(term.name, 0) + sign * power
+    return True
 
 
 def _unit_same(answer: Term, target: Term) -> bool | None:
@@ -236,8 +259,9 @@ def _agreement(answer: Term, target: Term, real_roots: bool) -> bool | None:
     imaginary = any(t.op == "const" and t.name == "i" for term in (answer, target) for t in term.walk())
     several = len(answer.symbols() | target.symbols()) > 1
     agreed = clashed = 0
+    stepped = not closed and any(t.op == "call" and t.name in _STEPS for x in (answer, target) for t in x.walk())
     for n in range(1 if closed else _POINTS):
-        point = Point(n)
+        point = Point(n, {s: mp.mpf(3 + i) for i, s in enumerate(_names(answer, target))} if stepped and not n else None)
         try:
             a, t = evaluate(answer, point, real_roots), evaluate(target, point, real_roots)
         except NeedsSymbolic:
@@ -265,6 +289,10 @@ def _agreement(answer: Term, target: Term, real_roots: bool) -> bool | None:
     if agreed >= 3 and agreed > clashed:
         return True
     return False if clashed else None
+
+
+def _names(*terms: Term) -> list[str]:
+    return sorted(frozenset[str]().union(*(t.symbols() for t in terms)))
 
 
 def _same_branch(a: Any, t: Any) -> bool:

@@ -44,8 +44,6 @@ def exact(term: Term) -> Fraction | None:
         return term.number
     if op in ("unit", "base", "label") or (op in ("bracket", "list") and len(args) == 1):
         return exact(args[0])
-    if op == "mul" and term.name == "()" and (counted := counting(term)) is not None:
-        return _INTEGRAL[counted.name](list(map(_number, counted.args)))
     if op in ("add", "mul", "neg", "div", "percent"):
         values = []
         for arg in args:
@@ -87,9 +85,13 @@ def counting(term: Term) -> Term | None:
     return Term("call", pair.args, "binomial" if name.name == "C" else "perm")
 
 
-def _number(term: Term) -> Fraction:
-    assert term.number is not None
-    return term.number
+def counted(term: Term) -> Term:
+    """`term` with every C(n, k) and P(n, k) in it read so."""
+    if not term.args:
+        return term
+    if term.op == "mul" and term.name == "()" and (call := counting(term)) is not None:
+        return call
+    return Term(term.op, tuple(map(counted, term.args)), term.name, term.number, term.places)
 
 
 def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
@@ -212,7 +214,8 @@ _INTEGRAL: dict[str, Callable[[list[Fraction]], Fraction | None]] = {
 class Point:
     """Values for names, drawn from the point's number and the name; and for unknown functions, by the same.
 
-    `cancelled` is set by an evaluation that lost more than fourteen digits in a sum, `left_reals` by one that met the root or logarithm of a negative number.
+    `cancelled` is set by an evaluation that lost more than fourteen digits in a sum, `left_reals` by one
+    that met the root or logarithm of a negative number.
     """
 
     RANGES = (

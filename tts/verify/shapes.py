@@ -79,8 +79,8 @@ def vector(term: Term) -> tuple[Term, ...] | None:
     return None
 
 
-def _components(term: Term, width: int) -> tuple[Term, ...] | None:
-    """2i + 3j - k as (2, 3, -1): the coefficients of a linear form in the unit vectors."""
+def components(term: Term, width: int) -> Term | None:
+    """2i + 3j - k as the tuple (2, 3, -1): the coefficients of a linear form in the unit vectors."""
     names = [sym(n) for n in "ijk"]
     if not 2 <= width <= 3 or not {"j", "k"} & term.symbols() or not term.symbols() <= {"i", "j", "k"}:
         return None
@@ -92,7 +92,7 @@ def _components(term: Term, width: int) -> tuple[Term, ...] | None:
     units = [at(tuple(int(i == j) for j in range(3))) for i in range(width)]
     mixed = Term("add", tuple(Term("mul", (num(v), u)) for v, u in zip((2, 3, 5), units, strict=False)))
     linear = value_same(at((0, 0, 0)), num(0)) and value_same(at((2, 3, 5 if width == 3 else 0)), mixed)
-    return tuple(units) if linear else None
+    return Term("tuple", tuple(units)) if linear else None
 
 
 def _named_units(term: Term) -> Term:
@@ -104,10 +104,6 @@ def _named_units(term: Term) -> Term:
 
 def vectors_same(answer: Term, target: Term, same: Same) -> bool | None:
     mine, theirs = vector(answer), vector(target)
-    if mine is None and theirs is not None:
-        mine = _components(answer, len(theirs))
-    if theirs is None and mine is not None:
-        theirs = _components(target, len(mine))
     if mine is None or theirs is None:
         return None if mine is not theirs and (answer.op in ("mul", "add", "div")) else False
     if len(mine) != len(theirs) or (len(mine) == 2 and {answer.op, target.op} == {"tuple", "bracket"}):

@@ -11,16 +11,17 @@ import re
 from typing import Any
 
 from tts.types import Grade
-from tts.verify.choice import choice_same, spelled_number, text_same
+from tts.verify.choice import choice_same, text_same
 from tts.verify.compare import items, same
 from tts.verify.dates import calendar_same
 from tts.verify.evaluate import evaluate
 from tts.verify.grammar import parse
 from tts.verify.numbers import is_infinite
-from tts.verify.numeric import Point, Undefined, exact, is_real, mp
+from tts.verify.numeric import Point, Undefined, counted, exact, is_real, mp
 from tts.verify.reading import plain
 from tts.verify.relations import is_order, unlabelled
 from tts.verify.sets import Piece, pieces
+from tts.verify.spelled import spelled_number
 from tts.verify.terms import MAX_CHARS, NeedsSymbolic, Term, TooLarge, Unparsed
 
 _FAILURES = (Undefined, TooLarge, ArithmeticError, ValueError, RecursionError)
@@ -91,6 +92,10 @@ def _structured(answer: str, target: str) -> Grade | None:
 
 def decide(given: Term, wanted: Term) -> bool | None:
     """`compare.same`, with what is beyond it answered None."""
+    if not any(t.op == "tuple" for t in wanted.walk()):
+        given = counted(given)
+    if not any(t.op == "tuple" for t in given.walk()):
+        wanted = counted(wanted)
     try:
         return same(given, wanted)
     except (NeedsSymbolic, Undefined):

@@ -47,7 +47,7 @@ _WORD_SIGNS = {
 _WORDS = names(
     """an is the of to no not as at by for from if in it so we yes odd even true false none all undefined any are be but
     sq day days pct percent per cm mm km kg mg ml mL ft mi yd oz hr ms mph kph rpm USD usd am pm th st nd rd dne DNE
-    hours hour minutes years year"""
+    hours hour minutes years year deg xor nor"""
 )
 _SPLIT = re.compile("(" + "|".join(sorted((n for n in FUNCTIONS if len(n) > 1), key=len, reverse=True)) + ")")
 _GREEK_SPLIT = re.compile("(pi|theta|alpha|beta|gamma|lambda|omega|sigma|delta)")
