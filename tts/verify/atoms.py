@@ -16,13 +16,14 @@ from tts.verify.tokens import GREEK, Token, names
 
 _BLACKBOARD = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _APPLIED = frozenset(["f", "g", "h", "F", "G", "H", "phi", "Phi", "psi", "varphi"])
+_SCALES = {"C": "celsius", "F": "fahrenheit"}
 _MARKS = {"overline": "bar", "widehat": "hat"}
 _PRODUCT_SIGNS = frozenset(["sum", "prod", "int", "lim", "iint", "oint"])
 _FACTOR_COMMANDS = (
     names(
         """frac dfrac tfrac cfrac sqrt cbrt binom dbinom tbinom pi infty lfloor lceil langle lvert vec overline bar hat
         mathbb emptyset varnothing tilde lbrack lbrace overrightarrow widehat { | ldots dots cdots degree circ sum prod
-        int lim prime matrix partial nabla mathbf Re Im vert Vert lVert"""
+        int lim prime matrix partial nabla mathbf Re Im vert Vert lVert Pr"""
     )
     | GREEK
 )
@@ -63,7 +64,7 @@ class Atoms(Phrases):
             before = self.tokens[self.at - 1]
             return before.kind != "num" or self.is_mixed_tail()
         if token.kind == "cmd":
-            return token.text in _FACTOR_COMMANDS
+            return token.text in _FACTOR_COMMANDS and not (token.text in ("|", "Vert") and self.bars)
         if token.kind == "op" and token.text == "|":
             return self.bars == 0 and self.has_closing_bar()
         if token.text == "[" and token.kind == "op":
@@ -114,6 +115,8 @@ class Atoms(Phrases):
             elif token.kind == "cmd" and token.text in ("degree", "circ", "textdegree", "textcirc"):
                 self.advance()
                 base = self.minutes(Term("degree", (base,)))
+                if self.peek().text in _SCALES and not self.peek().spaced:
+                    base = Term("unit", base.args, _SCALES[self.advance().text])
             elif token.kind == "op" and token.text == "^":
                 self.advance()
                 base = self.powered(base)
@@ -150,10 +153,15 @@ class Atoms(Phrases):
         head = inner if token.text == "{" and token.kind == "op" else token
         if head.kind == "cmd" and head.text in ("circ", "degree", "prime", "textdegree", "textcirc"):
             self.raw_script()
-            return self.minutes(Term("degree", (base,))) if head.text != "prime" else base
+            if head.text == "prime":
+                return base
+            degrees = self.minutes(Term("degree", (base,)))
+            return Term("unit", degrees.args, _SCALES[self.advance().text]) if self.peek().text in _SCALES else degrees
         if head.kind in ("word", "text") and head.text in ("st", "nd", "rd", "th"):
             self.raw_script()
             return base
+        if base.op == "sym" and base.name in _BLACKBOARD.values() and self.peek(token.text == "{").text in ("+", "*"):
+            return sym("naturals" if base.name == "integers" else base.name + self.raw_script())
         exponent = self.script()
         if base.op == "call" and base.name in ("sinh", "cosh") and exponent.op == "neg":
             return Term("pow", (base, exponent))
@@ -240,10 +248,16 @@ class Atoms(Phrases):
             letter = self.argument()
             if letter.op == "sym" and letter.name in _BLACKBOARD:
                 return self.name(letter.name, _BLACKBOARD[letter.name])
+            if letter.op == "sym" and letter.name in ("E", "P"):
+                return self.name(letter.name)
             raise Unparsed("mathbb")
+        if name == "Pr":
+            return self.name("P")
         if name in ("vec", "overline", "bar", "hat", "tilde", "overrightarrow", "widehat", "mathbf"):
             inner = self.argument()
             names = [inner.name] if inner.op in ("sym", "const") else [a.name for a in inner.args if a.op == "sym"]
+            if name in ("overline", "bar") and (not names or any(t.op in ("add", "neg", "div") for t in inner.walk())):
+                return Term("call", (inner,), "conj")
             if not names:
                 raise Unparsed(name)
             plain = name in ("vec", "mathbf", "overrightarrow", "hat") or len(names) > 1

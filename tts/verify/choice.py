@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tts.verify.reading import plain, tidy, words
+from tts.verify.reading import plain, tidy
 
 _LETTER = re.compile(r"\(?\[?([A-Ja-j])[\])]?[.:)]?")
 _OPTION = re.compile(
@@ -30,6 +30,7 @@ _SPOKEN = re.compile(
     re.IGNORECASE,
 )
 _RIGHT = re.compile(r"[(\[]?\b([A-J])\b[)\]]?\s+is\s+(?:the\s+)?(?:correct|right|best|answer)|(?:^|\n)\W*([A-J])\W*$")
+REALS = frozenset(["all real numbers", "all reals", "real numbers", "any real number", "reals"])
 _SYNONYMS = [
     {"no solution", "no solutions", "no real solution", "no real solutions", "none", "does not exist", "dne",
      "not exist", "doesn't exist", "empty set", "emptyset", "varnothing", "∅", "there is no solution", "no such value",
@@ -37,7 +38,7 @@ _SYNONYMS = [
     {"yes", "true", "correct"},
     {"false", "incorrect"},
     {"infinity", "infty", "∞", "inf", "oo", "infinite", "infinitely many", "infinitely many solutions"},
-    {"all real numbers", "all reals", "mathbb r", "r", "real numbers", "any real number", "reals"},
+    {*REALS, "mathbb r", "r"},
 ]  # fmt: skip
 
 
@@ -72,9 +73,22 @@ def text_same(answer: str, target: str) -> bool:
     return any(a in group and t in group for group in _SYNONYMS)
 
 
+_SEVERAL = re.compile(r"[(\[]?[A-J](?:[)\]]?(?:\s*(?:,|;|&)\s*(?:and\s+)?|\s+and\s+|\s*)[(\[]?[A-J])+[)\]]?")
+
+
+def _letters(text: str) -> str | None:
+    """The letters of an answer to a question with several right options: ACD, "A, C and D"."""
+    flat = tidy(text)
+    found = "".join(re.findall(r"[A-J]", flat)) if len(flat) < 60 and _SEVERAL.fullmatch(flat) else ""
+    return found if found and list(found) == sorted(set(found)) else None
+
+
 def choice_same(answer: str, target: str) -> bool | None:
     """Verdict where the target is an option letter, alone or with its content; None where it is none."""
     wanted = letter(target)
+    several = None if wanted else _letters(target)
+    if several is not None and (given := _letters(answer)) is not None:
+        return given == several
     if wanted is not None and target.strip(" $()[].").isascii():
         if target.strip(" $") == wanted.lower() and letter(answer) and answer.strip(" $") == wanted:
             return False  # the variable x is not X; option b may be written B

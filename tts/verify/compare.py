@@ -34,7 +34,7 @@ from tts.verify.shapes import (
     vector,
     vectors_same,
 )
-from tts.verify.terms import NeedsSymbolic, Term, sym
+from tts.verify.terms import NeedsSymbolic, Term, num, sym
 
 _DOMAINS = frozenset(["reals", "integers", "naturals", "rationals", "complexes", "R", "Z", "N", "Q", "C"])
 
@@ -119,6 +119,7 @@ def same(answer: Term, target: Term) -> bool | None:
         return match_unordered(items(answer), items(target))
     if answer.op == "rel" or target.op == "rel" or answer.op == "label" or target.op == "label":
         return _statements_same(answer, target)
+    answer, target = _named_point(answer, target), _named_point(target, answer)
     for one, other in ((answer, target), (target, answer)):
         form = components(one, len(vector(other) or ()))
         if form is not None:
@@ -147,6 +148,8 @@ def _words(term: Term) -> str:
 
 
 def _lists_same(answer: Term, target: Term) -> bool | None:
+    if answer.op == "list" and answer.name == "or" and is_value(target) and all(same(a, target) for a in answer.args):
+        return True  # 9/2 or 4.5
     if answer.op == "text" or target.op == "text":
         return _texts_same(answer, target)
     if answer.op == "rel" and answer.name == "=":
@@ -266,6 +269,27 @@ def _alternatives_same(answer: Term, target: Term) -> bool | None:
         return None
 
 
+def _answers(answer: Term, target: Term) -> bool:
+    """a + b = 7 where 7 is asked for: the answer repeats what was asked, in names without powers."""
+    if answer.op != "rel" or answer.name not in ("=", "~") or len(answer.args) != 2 or not is_value(target):
+        return False
+    left, right = answer.args
+    if _has_names(right) or _has_names(target) or right == num(0):
+        return False
+    return all(t.op in ("sym", "add", "neg", "mul", "div") or (t.op, t.name) == ("call", "abs") for t in left.walk())
+
+
+def _named_point(term: Term, other: Term) -> Term:
+    """A(2, 3) as (2, 3), beside a point without a name."""
+    if other.op in PAIRS and term.op == "mul" and term.name == "()" and term.args[1].op == "tuple":
+        return term.args[1] if term.args[0].op == "sym" and term.args[0].name[:1].isupper() else term
+    return term
+
+
+def _has_names(term: Term) -> bool:
+    return any(t.op == "sym" or t.name.startswith("@") for t in term.walk())
+
+
 def _statements_same(answer: Term, target: Term) -> bool | None:
     if is_equation(answer) and is_equation(target):
         if len(answer.args) == len(target.args) > 2 and match_unordered(answer.args, target.args):
@@ -274,7 +298,7 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
             is_label(answer.args[0]) or is_label(target.args[0])
         ):
             return False
-        if not (answer.symbols() or target.symbols()) and value_same(*answer.args[:2]) is False:
+        if not (_has_names(answer) or _has_names(target)) and value_same(*answer.args[:2]) is False:
             return value_same(*target.args[:2]) is False  # 1 = 2 is as false as 3 = 4
         a, t = unlabelled(answer), unlabelled(target)
         if a is not answer and t is not target and answer.args and target.args:
@@ -297,5 +321,5 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
             return True if True in parts else None if None in parts else False
     a, t = unlabelled(answer), unlabelled(target)
     if a is answer and t is target:
-        return False
+        return same(answer.args[1], target) if _answers(answer, target) else False
     return same(a, t)

@@ -32,6 +32,9 @@ _NUMBER = re.compile(
     r"[-−+]?(?:\$\s*)?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)(?:\s*/\s*\d+(?!\d|\.\d))?(?:\s*\\?%)?"
 )
 _PROSE = re.compile(r"[^\W\d_]{2,}[^\S\n]+[^\W\d_]{2,}|[^\W\d_]{2,}\.\s+[A-Z]")
+_REASONS = re.compile(
+    r",?\s+not\s+-?[\d.,]+(?=\s|$)|,?\s+(?:rather than|because|since|as|which|so that|where|when|due)\s"
+)
 _TAG = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
 
 
@@ -104,10 +107,8 @@ def boxed(text: str) -> str | None:
 
 def is_cut(text: str) -> bool:
     """Whether the last box never closes: the response was cut inside its answer."""
-    last = None
-    for last in _BOX.finditer(text):
-        pass
-    return last is not None and text[last.end()] == "{" and _balanced(text, last.end()) < 0
+    starts = [m.end() for m in _BOX.finditer(text)]
+    return bool(starts) and text[starts[-1]] == "{" and _balanced(text, starts[-1]) < 0
 
 
 def _unboxed(text: str) -> str:
@@ -155,7 +156,11 @@ def _said(rest: str) -> str | None:
     if bold:
         line = bold[1]
     sentence = re.split(r"(?<=[^A-Z\d])\.(?=\s|$)|(?<=[\d)}\]$])\.(?=\s|$)|(?<=[A-Z])\.\s", line, maxsplit=1)[0]
-    sentence = re.split(r",?\s+not\s+-?[\d.,]+(?=\s|$)|,?\s+(?:rather than|because|since|as|which|so that|where|when|due)\s", sentence, maxsplit=1)[0]
+    sentence = re.split(
+        r",?\s+not\s+-?[\d.,]+(?=\s|$)|,?\s+(?:rather than|because|since|as|which|so that|where|when|due)\s",
+        sentence,
+        maxsplit=1,
+    )[0]
     sentence = sentence.strip().strip("*_` ").rstrip(".,;")
     wordy = re.match(r"(?:The|the|That|It|A|An)\s+[^=]{1,80}?\s(?:is|are|equals?|=)\s+(.+)", sentence)
     return (wordy[1] if wordy else sentence).strip() or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from tts.verify.terms import MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num
+from tts.verify.terms import MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num, sym
 from tts.verify.tokens import Token
 
 _END = Token("end", "")
@@ -221,6 +221,8 @@ class Layouts:
         """A named function with its subscript, power and argument: \\log_2 8, sin^2 x, cos^(-1)(x)."""
         power: Term | None = None
         base: Term | None = None
+        if name in ("max", "min") and self.peek().text in ("=", ":"):
+            return sym(name)
         for _ in range(2):
             if self.peek().text == "^" and self.peek().kind == "op":
                 self.advance()
@@ -235,9 +237,8 @@ class Layouts:
             args = (args[0], base)
         if name == "lg" and len(args) == 2:
             name = "log"
-        if name in ("diff", "int", "sum", "prod", "lim") and len(args) > 1:
-            if args[1].op != "sym":
-                raise Unparsed(f"{name} over no name")
+        if name in ("diff", "int", "sum", "prod", "lim") and len(args) > 1 and args[1].op != "sym":
+            raise Unparsed(f"{name} over no name")
         if name == "square":
             return Term("pow", (args[0], num(2)))
         if name in ("lg", "lb"):

@@ -23,6 +23,10 @@ _RATE = re.compile(r"(?<![\w\\])d\s?([A-Za-z])\s*/\s*d\s?([A-Za-z])(?![\w(])")
 _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
 _MONEY = re.compile(r"\s*(-?)\s*\\?\$\s*(\d[\d,]*(?:\.\d+)?|\.\d+)\s*\.?\s*")
 _JOINED = re.compile(r"[(\[{]|\\\{")
+_OVER_INTEGERS = re.compile(
+    r"[\s,;]*\(\s*[A-Za-z](?:\s*,\s*[A-Za-z])*\s*\\in\s*(?:\\mathbb\s*\{?\s*)?[ZNQR]\}?[^()]{0,10}\)\s*\.?\s*$"
+)
+_BRACED_SIGN = re.compile(r"\{\s*([:=])\s*\}")
 _LOGARITHM = re.compile(r"\blog(2|10)\s*\(")
 
 
@@ -76,6 +80,10 @@ def renotate(text: str) -> str:
         text = _TIMES_TEN.sub(" * ", text)
     if "log" in text:
         text = _LOGARITHM.sub(r"log_{\1}(", text)
+    if "\\in" in text:
+        text = _OVER_INTEGERS.sub("", text)
+    if "{" in text:
+        text = _BRACED_SIGN.sub(r"\1", text)
     if "angle" in text:
         text = re.sub(r"(?<![\w\\])m\s*\\angle", r"\\angle", text)
     if ("\\cup" in text or "\\cap" in text) and ("<" in text or ">" in text) and not _JOINED.search(text):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 from tts.verify.choice import letter, option_in
-from tts.verify.spelled import spelled_number
 from tts.verify.extract import answered_part, bare, extract, is_cut, is_prose, last_number, phrase, read_target
+from tts.verify.spelled import spelled_number
 
-_NUMERIC = re.compile(r"[-−+]?[$€£]?\s*\d(?:[\d.]|,(?=\d)|\{,\}|\s(?=\d{3}\b))*\s*(?:/\s*\d+)?\s*(?:\\?%|\\?\$)?|[-−+]?\.\d+")
+_NUMERIC = re.compile(
+    r"[-−+]?[$€£]?\s*\d(?:[\d.]|,(?=\d)|\{,\}|\s(?=\d{3}\b))*\s*(?:/\s*\d+)?\s*(?:\\?%|\\?\$)?|[-−+]?\.\d+"
+)
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\w])\$([^$]+?)(?<!\\)\$", re.DOTALL)
 
 

@@ -100,4 +100,4 @@ def plain(text: str) -> str:
     if text.startswith("-"):
         return text
     text = re.sub(r"[\s_*`\"'{}-]+", " ", text).strip().casefold()
-    return re.sub(r"^(?:the|an|a)\s+(?=\w)", "", text)
+    return re.sub(r"^(?:the|an|all|a)\s+(?=\w)", "", text)

@@ -44,7 +44,8 @@ def is_label(term: Term) -> bool:
 def _is_quantity(term: Term) -> bool:
     """A left side that names a value where the other side of the pair is one: tan A, det A, A^{-1}, max f."""
     if term.op == "call" and term.name not in ("abs", "sqrt", "exp"):
-        return all(is_label(a) for a in term.args)
+        plain = ("sym", "num", "const", "mul", "div", "add", "neg")
+        return all(is_label(a) or all(t.op in plain for t in a.walk()) for a in term.args)
     return term.op == "pow" and term.args[0].op == "sym" and term.args[1] in (num(-1), Term("neg", (num(1),)), sym("T"))
 
 
@@ -78,7 +79,7 @@ def unlabelled(term: Term) -> Term:
         return term.args[1]
     if is_equation(term):
         *names, last = term.args
-        if is_label(names[0]) or _is_quantity(names[0]) or not any(n.symbols() for n in term.args):
+        if is_label(names[0]) or (_is_quantity(names[0]) and not last.symbols()) or not any(n.symbols() for n in term.args):
             return unlabelled(last)
         if len(names) == 1 and is_label(last) and not names[0].symbols():
             return names[0]

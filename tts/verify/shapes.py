@@ -123,7 +123,8 @@ def rows(term: Term) -> Term:
 def matrices_same(answer: Term, target: Term, same: Same) -> bool | None:
     answer, target = (rows(bare(x)) for x in (answer, target))
     if answer.op != "matrix" or target.op != "matrix":
-        return None if answer.op in ("mul", "add", "neg", "div", "pow", "call") else False
+        scaled = ("mul", "add", "neg", "div", "pow", "call")
+        return None if answer.op in scaled or target.op in scaled else False
     shapes = [[len(row.args) for row in m.args] for m in (answer, target)]
     if shapes[0] != shapes[1]:
         return False

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from tts.types import Grade
-from tts.verify.choice import choice_same, text_same
+from tts.verify.choice import REALS, choice_same, text_same
 from tts.verify.compare import items, same
 from tts.verify.dates import calendar_same
 from tts.verify.evaluate import evaluate
@@ -59,7 +59,12 @@ def quick(answer: str | None, target: str) -> Grade | None:
     when = calendar_same(answer, target)
     if when is not None:
         return Grade(when, "ok", answer, target, "date")
-    return _structured(spelled_number(answer), spelled_number(target))
+    return _structured(_worded(answer), _worded(target))
+
+
+def _worded(text: str) -> str:
+    """A text that only words a number or the reals, in signs."""
+    return r"\mathbb{R}" if plain(text) in REALS else spelled_number(text)
 
 
 def _structured(answer: str, target: str) -> Grade | None:
