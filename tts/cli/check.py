@@ -28,7 +28,7 @@ def check(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Case files (.tsv) and benchmarks (NAME, NAME=FILE, or a file of problems); all built-in ones if none.",
+            help="Case files (.tsv) and benchmarks (NAME, NAME=FILE, a file of problems); all built-in ones if none.",
             metavar="[CASES.tsv|BENCHMARK]…",
         ),
     ] = None,

@@ -5,18 +5,17 @@ The lower half of the grammar; `grammar.Parser` adds operators and statements. N
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 
-from tts.verify.phrases import Phrases
+from tts.verify.numerals import Numerals, literal, repeating
 from tts.verify.terms import Term, Unparsed, num, sym
 from tts.verify.tokens import GREEK, Token, names
 
 _BLACKBOARD = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _APPLIED = frozenset(["f", "g", "h", "F", "G", "H", "phi", "Phi", "psi", "varphi"])
-_SCALES = {"C": "celsius", "F": "fahrenheit"}
+_SCALES = {"C": "degc", "F": "degf"}
 _MARKS = {"overline": "bar", "widehat": "hat"}
 _PRODUCT_SIGNS = frozenset(["sum", "prod", "int", "lim", "iint", "oint"])
 _FACTOR_COMMANDS = (
@@ -29,21 +28,7 @@ _FACTOR_COMMANDS = (
 )
 
 
-def literal(text: str) -> Term:
-    """A number as printed: 5.10 has two places, 5.1e-2 three, 5 none."""
-    mantissa, _, exponent = text.lower().partition("e")
-    value = Fraction(mantissa if not mantissa.startswith(".") else "0" + mantissa)
-    places = len(mantissa.partition(".")[2]) if "." in mantissa else -1
-    if exponent:
-        shift = int(exponent)
-        if abs(shift) > 5_000:
-            raise Unparsed("exponent")
-        value *= Fraction(10) ** shift
-        places = max(places, 0) - shift if max(places, 0) - shift > 0 else -1
-    return num(value, places)
-
-
-class Atoms(Phrases):
+class Atoms(Numerals):
     """Factors: everything that binds tighter than a product."""
 
     @contextmanager
@@ -71,36 +56,6 @@ class Atoms(Phrases):
             return self.tokens[self.at - 1].text in (")", "]") or not token.spaced
         return token.kind == "op" and token.text in ("(", "{")
 
-    def is_mixed_tail(self) -> bool:
-        """`1/4` after a whole number and a space."""
-        before, token, slash, last = self.tokens[self.at - 1], self.peek(), self.peek(1), self.peek(2)
-        return (
-            before.kind == token.kind == last.kind == "num" and slash.text == "/" and token.spaced
-            and before.text.isdigit() and token.text.isdigit() and last.text.isdigit()
-            and int(token.text) < int(last.text)
-        )  # fmt: skip
-
-    def mixed(self, left: Term) -> Term | None:
-        """The fraction of a mixed number, if one follows the whole number `left`."""
-        if left.op != "num" or left.places != -1 or left.number is None or left.number.denominator != 1:
-            return None
-        if self.tokens[self.at - 1].kind != "num":
-            return None
-        start = self.at
-        if self.is_mixed_tail():
-            top, bottom = int(self.advance().text), int((self.advance(), self.advance())[1].text)
-        elif self.peek().text in ("frac", "dfrac", "tfrac"):
-            part = self.primary()
-            pair = [a.number for a in part.args if a.op == "num" and a.places == -1 and a.number is not None]
-            if part.op != "div" or len(pair) != 2 or not 0 <= pair[0] < pair[1]:
-                self.at = start
-                return None
-            top, bottom = int(pair[0]), int(pair[1])
-        else:
-            return None
-        size = abs(left.number) + Fraction(top, bottom)
-        return num(-size if left.number < 0 else size)
-
     def factor(self) -> Term:
         """A primary with its powers and postfix signs."""
         with self.deeper():
@@ -115,7 +70,7 @@ class Atoms(Phrases):
             elif token.kind == "cmd" and token.text in ("degree", "circ", "textdegree", "textcirc"):
                 self.advance()
                 base = self.minutes(Term("degree", (base,)))
-                if self.peek().text in _SCALES and not self.peek().spaced:
+                if self.peek().text in _SCALES and (self.peek(1).kind == "end" or self.peek(1).text in (")", ",", "]")):
                     base = Term("unit", base.args, _SCALES[self.advance().text])
             elif token.kind == "op" and token.text == "^":
                 self.advance()
@@ -161,7 +116,8 @@ class Atoms(Phrases):
             self.raw_script()
             return base
         if base.op == "sym" and base.name in _BLACKBOARD.values() and self.peek(token.text == "{").text in ("+", "*"):
-            return sym("naturals" if base.name == "integers" else base.name + self.raw_script())
+            mark = self.raw_script()
+            return sym("naturals" if (base.name, mark) == ("integers", "+") else base.name + mark)
         exponent = self.script()
         if base.op == "call" and base.name in ("sinh", "cosh") and exponent.op == "neg":
             return Term("pow", (base, exponent))
@@ -200,7 +156,7 @@ class Atoms(Phrases):
         if token.kind == "num":
             return literal(token.text)
         if token.kind == "rep":
-            return _repeating(token.text)
+            return repeating(token.text)
         if token.kind == "sym":
             return self.name(token.text)
         if token.kind == "fn":
@@ -260,6 +216,8 @@ class Atoms(Phrases):
                 return Term("call", (inner,), "conj")
             if not names:
                 raise Unparsed(name)
+            if len(names) > 1 and inner.op == "mul" and "".join(names).isupper():
+                return inner  # the segment AB, or the vector from A to B
             plain = name in ("vec", "mathbf", "overrightarrow", "hat") or len(names) > 1
             return sym("".join(names) if plain else f"{_MARKS.get(name, name)} {names[0]}")
         if name in _PRODUCT_SIGNS:
@@ -303,12 +261,3 @@ class Atoms(Phrases):
                 return Term("pow", (applied, power)) if power is not None else applied
             self.at = start
         return sym(full)
-
-
-def _repeating(text: str) -> Term:
-    match = re.fullmatch(r"(\d*)\.(\d*)\s*\\(?:overline|bar)\s*\{(\d+)\}", text)
-    if match is None:
-        raise Unparsed(text)
-    whole, fixed, cycle = match.groups()
-    base = Fraction(int((whole or "0") + fixed), 10 ** len(fixed))
-    return num(base + Fraction(int(cycle), 10 ** len(fixed) * (10 ** len(cycle) - 1)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy
 
-from tts.verify.compare import items
+from tts.verify.forms import items
 from tts.verify.relations import difference, is_equation, unlabelled
 from tts.verify.terms import NeedsSymbolic, Term
 
@@ -181,7 +181,7 @@ def _same_solutions(answer: Term, target: Term, multiplicity: bool) -> bool:
     `multiplicity` matters for a single equation, where (x-2)^2 = 0 is an unsolved form of x = 2.
     """
     if not all(_is_polynomial(t) for t in (answer, target)):
-        return False
+        return _same_roots(translate(answer), translate(target))
     found = []
     for term in (answer, target):
         expression = sp.together(translate(term))
@@ -194,6 +194,16 @@ def _same_solutions(answer: Term, target: Term, multiplicity: bool) -> bool:
                 keep.add((sp.Poly(factor, *names).monic().as_expr(), times if multiplicity else 1))
         found.append(keep)
     return found[0] == found[1]
+
+
+def _same_roots(answer: Any, target: Any) -> bool:
+    """Two equations in one name with the same finitely many real solutions: |x| = 2 and x^2 = 4."""
+    names = answer.free_symbols | target.free_symbols
+    if len(names) != 1 or max(answer.count_ops(), target.count_ops()) > _SIMPLIFY_OPERATIONS:
+        return False
+    (name,) = names
+    found = [sp.solveset(side, name, sp.S.Reals) for side in (answer, target)]
+    return bool(isinstance(found[0], sp.FiniteSet) and found[0] == found[1])
 
 
 def _is_polynomial(term: Term) -> bool:

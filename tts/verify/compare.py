@@ -10,6 +10,18 @@ import re
 from collections.abc import Sequence
 
 from tts.verify.choice import text_same
+from tts.verify.families import reindexed
+from tts.verify.forms import (
+    alike,
+    all_of,
+    built,
+    componentwise,
+    excludes,
+    gathered,
+    items,
+    label_names,
+    named_point,
+)
 from tts.verify.logic import is_logical, logic_same
 from tts.verify.numbers import value_same
 from tts.verify.relations import (
@@ -35,46 +47,6 @@ from tts.verify.shapes import (
     vectors_same,
 )
 from tts.verify.terms import NeedsSymbolic, Term, num, sym
-
-_DOMAINS = frozenset(["reals", "integers", "naturals", "rationals", "complexes", "R", "Z", "N", "Q", "C"])
-
-
-def items(term: Term) -> list[Term]:
-    """The members of a list or set, with plus-minus expanded and domains (n \\in Z) left out."""
-    parts = term.args if term.op in ("list", "set") else (term,)
-    flat: list[Term] = []
-    for part in parts:
-        if part.op == "rel" and part.name == "in" and len(parts) > 1 and _is_domain(part.args[1]):
-            continue
-        if part.op == "label" and part.args[0].op == "list":
-            part = part.args[0]
-        if part.op == "list" and part.name in ("{}", "and", "or", ",") and not any(is_equation(p) for p in part.args):
-            flat.extend(items(part))
-        else:
-            flat.extend(spread(part))
-    return flat
-
-
-def _is_domain(term: Term) -> bool:
-    return term.op == "sym" and term.name.partition("^")[0] in _DOMAINS
-
-
-def spread(term: Term) -> list[Term]:
-    """a \\pm b as two values; the signs of one expression go together, \\mp against \\pm."""
-    if not any(t.op == "pm" for t in term.walk()):
-        return [term]
-    return [_signed(term, True), _signed(term, False)]
-
-
-def _signed(term: Term, upper: bool) -> Term:
-    if not term.args:
-        return term
-    args = tuple(_signed(a, upper) for a in term.args)
-    if term.op != "pm":
-        return Term(term.op, args, term.name, term.number, term.places)
-    plus = upper == (term.name == "pm")
-    right = args[1] if plus else Term("neg", (args[1],))
-    return right if args[0].number == 0 and args[0].op == "num" else Term("add", (args[0], right))
 
 
 def match_unordered(answers: Sequence[Term], targets: Sequence[Term]) -> bool | None:
@@ -105,6 +77,7 @@ def _distinct(terms: list[Term]) -> list[Term]:
 
 def same(answer: Term, target: Term) -> bool | None:
     """Whether the answer is what the target says."""
+    answer, target = built(answer), built(target)
     if answer == target:
         return True
     if is_logical(answer) or is_logical(target):
@@ -119,7 +92,7 @@ def same(answer: Term, target: Term) -> bool | None:
         return match_unordered(items(answer), items(target))
     if answer.op == "rel" or target.op == "rel" or answer.op == "label" or target.op == "label":
         return _statements_same(answer, target)
-    answer, target = _named_point(answer, target), _named_point(target, answer)
+    answer, target = named_point(answer, target), named_point(target, answer)
     for one, other in ((answer, target), (target, answer)):
         form = components(one, len(vector(other) or ()))
         if form is not None:
@@ -156,9 +129,9 @@ def _lists_same(answer: Term, target: Term) -> bool | None:
         answer = unlabelled(answer)
     if is_order(target) and len(target.args) > 2 and all(a.op == "sym" for a in target.args):  # b < a < c as b, a, c
         return _in_order(answer.args, target.args)
-    answer, target = _componentwise(answer, target), _componentwise(target, answer)
-    if any(_excludes(t) for t in (answer, target)):
-        return spans_same(*(_all_of(t) if _excludes(t) else t for t in (answer, target)), same)
+    answer, target = componentwise(answer, target), componentwise(target, answer)
+    if any(excludes(t) for t in (answer, target)):
+        return spans_same(all_of(answer), all_of(target), same)
     conditions = [t for t in (answer, target) if t.op == "list" and t.name in ("and", "or")]
     if any(is_order(inner) for t in conditions for inner in t.walk()) or any(_is_system(t) for t in (answer, target)):
         return spans_same(answer, target, same)
@@ -176,12 +149,16 @@ def _lists_same(answer: Term, target: Term) -> bool | None:
     mine, theirs = items(answer), items(target)
     if answer.op == target.op == "list" and answer.name == target.name == "{}":  # a set has each member once
         mine, theirs = _distinct(mine), _distinct(theirs)
-    named = [_names(mine), _names(theirs)]
+    named = [label_names(mine), label_names(theirs)]
     if all(named) and sorted(named[0]) == sorted(named[1]):
+        if len(set(named[0])) == len(mine):
+            values = dict(zip(named[0], mine, strict=True))
+            pairs = [(values[n], t) for n, t in zip(named[1], theirs, strict=True)]
+            return every([same(unlabelled(a), unlabelled(t)) for a, t in pairs])
         return match_unordered(mine, theirs)
     if len(mine) != len(theirs):
-        mine, theirs = _gathered(answer, mine), _gathered(target, theirs)
-    if all(named) and len(set(named[0])) > 1 and len(set(named[1])) > 1 and not _alike(named[0], named[1]):
+        mine, theirs = gathered(answer, mine), gathered(target, theirs)
+    if all(named) and len(set(named[0])) > 1 and len(set(named[1])) > 1 and not alike(named[0], named[1]):
         return False
     return match_unordered([unlabelled(t) for t in mine], [unlabelled(t) for t in theirs])
 
@@ -208,57 +185,6 @@ def _texts_same(answer: Term, target: Term) -> bool | None:
     return match_unordered(lists[0], lists[1])
 
 
-def _componentwise(term: Term, other: Term) -> Term:
-    """(a, b) = (1, 2) as a = 1, b = 2, beside a list of labelled values."""
-    if term.op != "rel" or term.name != "=" or len(term.args) != 2 or other.op != "list":
-        return term
-    names, values = term.args
-    if names.op != "tuple" or values.op != "tuple" or len(names.args) != len(values.args) or not is_label(names):
-        return term
-    if not all(is_equation(t) for t in other.args):
-        return term
-    pairs = zip(names.args, values.args, strict=True)
-    return Term("list", tuple(Term("rel", pair, "=") for pair in pairs), ",")
-
-
-def _excludes(term: Term) -> bool:
-    """x != 1, x != 2: everything else."""
-    return term.op == "list" and all(t.op == "rel" and t.name == "!=" for t in term.args)
-
-
-def _all_of(term: Term) -> Term:
-    return Term("list", term.args, "and")
-
-
-def _alike(first: list[str], second: list[str]) -> bool:
-    """Names that only differ in their index."""
-    return {n.partition("_")[0] for n in first} == {n.partition("_")[0] for n in second} or len(first) != len(second)
-
-
-def _names(terms: list[Term]) -> list[str]:
-    """The labels of labelled values; empty unless every value has one."""
-    names = [
-        repr(t.args[0]) if is_equation(t) and is_label(t.args[0]) else t.name if t.op == "label" else "" for t in terms
-    ]
-    return names if all(names) else []
-
-
-def _gathered(term: Term, parts: list[Term]) -> list[Term]:
-    """p = 5, q = 2; p = 7, q = 2 as two tuples; x = (1, 2) or (3, 4) as its tuples."""
-    names = _names(parts)
-    width = len(set(names))
-    if 1 < width < len(names) and names == names[:width] * (len(names) // width):  # p = 5, q = 2 and p = 7, q = 2
-        values = [unlabelled(p) for p in parts]
-        return [Term("tuple", tuple(values[i : i + width])) for i in range(0, len(values), width)]
-    if term.op == "list" and term.name in (";", "or") and all(t.op == "list" for t in term.args):
-        return [Term("tuple", tuple(unlabelled(a) for a in t.args)) for t in term.args]
-    out = []
-    for part in parts:
-        value = unlabelled(part)
-        out.extend(items(value) if value.op in ("list", "set") else [value])
-    return out
-
-
 def _alternatives_same(answer: Term, target: Term) -> bool | None:
     """Alternatives of equations as one product equation."""
     if not all(is_equation(t) for term in (answer, target) for t in (term.args if term.op == "list" else (term,))):
@@ -277,13 +203,6 @@ def _answers(answer: Term, target: Term) -> bool:
     if _has_names(right) or _has_names(target) or right == num(0):
         return False
     return all(t.op in ("sym", "add", "neg", "mul", "div") or (t.op, t.name) == ("call", "abs") for t in left.walk())
-
-
-def _named_point(term: Term, other: Term) -> Term:
-    """A(2, 3) as (2, 3), beside a point without a name."""
-    if other.op in PAIRS and term.op == "mul" and term.name == "()" and term.args[1].op == "tuple":
-        return term.args[1] if term.args[0].op == "sym" and term.args[0].name[:1].isupper() else term
-    return term
 
 
 def _has_names(term: Term) -> bool:
@@ -310,7 +229,8 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
                 or a.op in PAIRS
                 or "text" in (mine.op, theirs.op)
             ):
-                return same(a, t)
+                other = reindexed(a, t) if mine.op == "sym" and mine.name != "y" else None
+                return same(a, t) or (same(other, t) if other is not None else False)
         if len(answer.args) == len(target.args) == 2:
             return equations_same(answer, target)
     if is_order(target) or is_order(answer) or "!=" in answer.name.split(" ") or "!=" in target.name.split(" "):
@@ -321,5 +241,5 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
             return True if True in parts else None if None in parts else False
     a, t = unlabelled(answer), unlabelled(target)
     if a is answer and t is target:
-        return same(answer.args[1], target) if _answers(answer, target) else False
+        return same(answer.args[-1], target) if _answers(answer, target) else False
     return same(a, t)

@@ -29,7 +29,8 @@ _PHRASE = re.compile(
 )
 _FINAL = re.compile(r"\bfinal answer\b\W{0,3}(?:is\s|:)\s*(?!.{0,60}boxed)", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"[-−+]?(?:\$\s*)?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)(?:\s*/\s*\d+(?!\d|\.\d))?(?:\s*\\?%)?"
+    r"[-−+]?(?:\$\s*)?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)(?:\s*/\s*\d+(?!\d|\.\d))?"
+    r"(?:\s*\\?%|\s+(?:hundred|thousand|million|billion|trillion)\b)?"
 )
 _PROSE = re.compile(r"[^\W\d_]{2,}[^\S\n]+[^\W\d_]{2,}|[^\W\d_]{2,}\.\s+[A-Z]")
 _REASONS = re.compile(

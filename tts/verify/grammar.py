@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from tts.verify.atoms import Atoms
+from tts.verify.notation import english_brackets
 from tts.verify.reading import respell
 from tts.verify.terms import MAX_CHARS, MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num, sym
 from tts.verify.tokens import tokenise
@@ -262,13 +263,6 @@ def _listed(items: list[Term], seps: set[str]) -> Term:
     return Term("list", tuple(items), "or" if "or" in seps else "and" if "and" in seps else ",")
 
 
-def _english_bracket(match: re.Match[str]) -> str:
-    before, left, low, high, right = match.groups()
-    if left == "[" and right == "]":
-        return match[0]
-    return f"{before}{'(' if left == ']' else '['}{low},{high}{')' if right == '[' else ']'}"
-
-
 def _check_depth(term: Term) -> None:
     """Left-leaning chains (1/1/1/...) are no nesting for the parser, but are for whoever walks the tree."""
     level, depth = [term], 0
@@ -280,7 +274,6 @@ def _check_depth(term: Term) -> None:
 
 
 _CLOSING = re.compile(r"[\s.,;^_]+$")
-_FRENCH = re.compile(r"(^\s*|\\cup\s*|\\in\s*|=\s*)([\[\]])([^][(){};,]{1,80})[;,]([^][();,]{1,80})([\[\]])")
 _NOWHERE: frozenset[str] = frozenset()
 
 
@@ -296,7 +289,7 @@ def parse(text: str, thousands: bool = True) -> Term:
     spelled = _CLOSING.sub("", respell(text.strip('*`"\n ')))
     if spelled.endswith("\\"):
         spelled = spelled.rstrip("\\ ")
-    spelled = _FRENCH.sub(_english_bracket, spelled)  # ]0, 1[ is (0, 1)
+    spelled = english_brackets(spelled)
     tokens = tokenise(spelled, thousands)
     if not tokens:
         raise Unparsed("empty")

@@ -237,10 +237,8 @@ class Layouts:
             args = (args[0], base)
         if name == "lg" and len(args) == 2:
             name = "log"
-        if name in ("diff", "int", "sum", "prod", "lim") and len(args) > 1 and args[1].op != "sym":
+        if name in ("diff", "int", "sum", "prod", "lim") and not any(a.op == "sym" for a in args[1:2]):
             raise Unparsed(f"{name} over no name")
-        if name == "square":
-            return Term("pow", (args[0], num(2)))
         if name in ("lg", "lb"):
             name, args = "log", (args[0], num(10 if name == "lg" else 2))
         if name in _RAISED and power in (num(-1), Term("neg", (num(1),))):

@@ -13,8 +13,10 @@ _CHOICES = [
     re.compile(r"(?:\{\s*\}\s*|(?<![\w})\]])\s*)_\s*" + _INDEX + _LETTER + r"_\s*" + _INDEX),  # _5C_2
     re.compile(r"(?:\{\s*\}\s*|(?<![\w})\]])\s*)\^\s*" + _INDEX + _LETTER + r"_\s*" + _INDEX),  # ^5C_2
 ]
-_PLAIN_CHOICE = re.compile(r"(?<![\w.^_\\])(\d{1,4})\s?([CP])\s?(\d{1,4})(?![\w.^_])")  # 5C2
-_STACKED = re.compile(r"(?<![\w\\}])([CAP])_\s*(?:\{(\d{1,4})\}|(\d))\s*\^\s*(?:\{(\d{1,4})\}|(\d))")  # C_5^2
+_PLAIN_CHOICE = re.compile(r"(?<![\w.^_\\])(\d{1,4})\s?" + _LETTER + r"\s?(\d{1,4})(?![\w.^_])")  # 5C2
+_STACKED = re.compile(
+    r"(?<![\w\\}])(?:\\mathrm\s*\{\s*)?([CAP])\s*\}?_\s*(?:\{(\d{1,4})\}|(\d))\s*\^\s*(?:\{(\d{1,4})\}|(\d))"
+)  # C_5^2
 _DOTTED = re.compile(r"(\d*\.\d*)\s*\\dot\s*\{?(\d)\}?(?:(\d*)\s*\\dot\s*\{?(\d)\}?)?")
 _BRACKETED = re.compile(r"\s*(-?\s*(?:0?\.\d{0,40}|\d{1,40}\.))\((\d{1,40})\)\s*")  # 0.1(6), 2.(3)
 _ELLIPSIS = re.compile(r"(\d*\.\d*?)((\d{1,8}?)\3+)\s*(?:\.\.\.|\\ldots|\\dots|\\cdots)(?!\s*[,\d])")
@@ -64,7 +66,7 @@ def renotate(text: str) -> str:
     if "C" in text or "P" in text or "A" in text:
         for pattern in _CHOICES:
             text = pattern.sub(_scripted, text)
-        text = _PLAIN_CHOICE.sub(lambda m: _choice(m[2], m[1], m[3]), text)
+        text = _PLAIN_CHOICE.sub(lambda m: _choice(m[2] or m[3], m[1], m[4]), text)
         text = _STACKED.sub(lambda m: _choice("C" if m[1] == "C" else "P", m[2] or m[3], m[4] or m[5]), text)
     if "." in text:
         if "\\dot" in text:
@@ -89,3 +91,18 @@ def renotate(text: str) -> str:
     if ("\\cup" in text or "\\cap" in text) and ("<" in text or ">" in text) and not _JOINED.search(text):
         text = text.replace("\\cup", " or ").replace("\\cap", " and ")  # x < 2 \cup x > 5
     return text
+
+
+_FRENCH = re.compile(r"(^\s*|\\cup\s*|\\in\s*|=\s*)([\[\]])([^][(){};,]{1,80})[;,]([^][();,]{1,80})([\[\]])")
+
+
+def _english_bracket(match: re.Match[str]) -> str:
+    before, left, low, high, right = match.groups()
+    if left == "[" and right == "]":
+        return match[0]
+    return f"{before}{'(' if left == ']' else '['}{low},{high}{')' if right == '[' else ']'}"
+
+
+def english_brackets(text: str) -> str:
+    """]0, 1[ as (0, 1)."""
+    return _FRENCH.sub(_english_bracket, text)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from tts.verify.families import renamings
 from tts.verify.numeric import Undefined, close, exact, is_real, mp
 from tts.verify.sampling import numeric_same
-from tts.verify.terms import Term, num, substitute, sym
+from tts.verify.terms import Term, num
 from tts.verify.units import agree, plain_unit
 
 _LONG = 12
@@ -90,6 +91,8 @@ def value_same(answer: Term, target: Term) -> bool | None:
     if answer.op == "unit" or target.op == "unit":
         answer, target = _with_unit(answer), _with_unit(target)
         return _unit_same(answer, target)
+    if answer.op in ("mul", "div") and answer.symbols() and not target.symbols():
+        answer = _with_unit(answer)  # 5 m/s for 5
     answer, target = bare(answer), bare(target)
     if is_infinite(answer) or is_infinite(target):
         return answer == target
@@ -117,7 +120,6 @@ def value_same(answer: Term, target: Term) -> bool | None:
     return _expression_same(answer, target)
 
 
-_IMAGINARY = Term("const", name="i")
 _HUNDRED = Term("num", number=Fraction(100))
 
 
@@ -198,9 +200,8 @@ def _expression_same(answer: Term, target: Term) -> bool | None:
         return a == t or _printed_alike(answer, target, _mp(a), _mp(t))
     result = numeric_same(answer, target, _printed_alike)
     if result is not True:
-        for other in (_same_family(answer, target), _renamed_constants(answer, target)):
-            if other is not None and numeric_same(other, target, _printed_alike):
-                return True
+        if any(numeric_same(other, target, _printed_alike) for other in renamings(answer, target)):
+            return True
         if result is False and any(t.op == "call" and t.name == "log" for x in (answer, target) for t in x.walk()):
             return numeric_same(_decimal(answer), _decimal(target), _printed_alike)
     return result
@@ -212,32 +213,3 @@ def _decimal(term: Term) -> Term:
     if term.op == "call" and term.name == "log" and len(args) == 1:
         args = (*args, Term("num", number=Fraction(10)))
     return Term(term.op, args, term.name, term.number, term.places)
-
-
-def _renamed_constants(answer: Term, target: Term) -> Term | None:
-    """`answer` with I for i and E for e, as computer algebra prints them, where the target knows no such name."""
-    extra = answer.symbols() - target.symbols()
-    names: dict[str, Term] = {n: Term("const", name=n.lower()) for n in ("I", "E") if n in extra}
-    if "j" in extra and any(t == _IMAGINARY for t in target.walk()):
-        names["j"] = _IMAGINARY
-    return substitute(answer, names) if names else None
-
-
-def _same_family(answer: Term, target: Term) -> Term | None:
-    """`answer` with its integer parameter named as the target's: n pi for k pi."""
-    extra, missing = answer.symbols() - target.symbols(), target.symbols() - answer.symbols()
-    if len(extra) != 1 or len(missing) != 1:
-        return None
-    old, new = next(iter(extra)), next(iter(missing))
-    additive = [{a.name for a in x.args if a.op == "sym"} if x.op == "add" else set() for x in (answer, target)]
-    if old in additive[0] and new in additive[1] and old[0] in "cCkK" and new[0] in "cCkK":  # constants of integration
-        return substitute(answer, {old: sym(new)})
-    if old[0] not in "knmlCcKjtpqrN" or new[0] not in "knmlCcKjtpqrN" or not _has_parameter(target, new):
-        return None
-    return substitute(answer, {old: sym(new)})
-
-
-def _has_parameter(term: Term, name: str) -> bool:
-    """Whether `name` multiplies pi, i or a number of degrees somewhere in `term`: a family of angles."""
-    angles = [node for node in term.walk() if node.op in ("mul", "div") and name in node.symbols()]
-    return any(t.op == "degree" or (t.op == "const" and t.name == "pi") for node in angles for t in node.walk())

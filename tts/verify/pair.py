@@ -79,7 +79,9 @@ def _from_prose(text: str, target: str | None) -> str | None:
     if target is not None and _is_number(target):
         if formulas and text.rstrip(" .\n").endswith("$"):
             return formulas[-1]
-        first = re.match(r"\s*[-−]?\$?\d[\d,]*(?:\.\d+)?(?=\s)", text)
+        first = re.match(
+            r"\s*[-−]?\$?\d[\d,]*(?:\.\d+)?(?:\s+(?:hundred|thousand|million|billion|trillion)\b)?(?=\s|$)", text
+        )
         if first and "\n" not in text.strip() and not re.search(r"[=\d]", text[first.end() :]):
             return first[0].strip()
         return last_number(text)

@@ -70,6 +70,8 @@ class Phrases(Calculus):
                 words.append(self.advance().text)
             else:
                 break
+        if words[:1] == ["or"] or words[0].startswith("or "):
+            raise Unparsed("negated or qualified")  # 3 or more
         token = self.peek()
         if token.kind != "end" and token.text not in _STOPS and token.text != "\\":
             raise Unparsed("words in the middle of an expression")

@@ -79,7 +79,11 @@ def unlabelled(term: Term) -> Term:
         return term.args[1]
     if is_equation(term):
         *names, last = term.args
-        if is_label(names[0]) or (_is_quantity(names[0]) and not last.symbols()) or not any(n.symbols() for n in term.args):
+        if (
+            is_label(names[0])
+            or (_is_quantity(names[0]) and not last.symbols())
+            or not any(n.symbols() for n in term.args)
+        ):
             return unlabelled(last)
         if len(names) == 1 and is_label(last) and not names[0].symbols():
             return names[0]

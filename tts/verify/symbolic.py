@@ -12,9 +12,10 @@ from typing import Any
 
 from tts.types import Grade
 from tts.verify.choice import REALS, choice_same, text_same
-from tts.verify.compare import items, same
+from tts.verify.compare import same
 from tts.verify.dates import calendar_same
 from tts.verify.evaluate import evaluate
+from tts.verify.forms import items
 from tts.verify.grammar import parse
 from tts.verify.numbers import is_infinite
 from tts.verify.numeric import Point, Undefined, counted, exact, is_real, mp

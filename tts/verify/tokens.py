@@ -76,11 +76,11 @@ _CALLED = {
     "diff": "diff", "derivative": "diff", "int": "int", "integrate": "int", "integral": "int", "sum": "sum",
     "prod": "prod", "product": "prod", "limit": "lim", "lim": "lim", "root": "root", "nthRoot": "root",
     "nthroot": "root", "choose": "binomial", "comb": "binomial", "nPr": "perm", "perm": "perm", "permute": "perm",
-    "conjugate": "conj", "conj": "conj", "factorial2": "factorial2", "sq": "square",
+    "conjugate": "conj", "conj": "conj", "factorial2": "factorial2",
 }  # fmt: skip
 """Names that are functions where a bracket follows, and letters where none does."""
 _INDEX = re.compile(r"\d{1,3}(?![\d.^])")
-_REPEATING = r"(?P<rep>\d*\.\d*\s*\\(?:overline|bar)\s*\{\d+\})|"
+_REPEATING = r"(?P<rep>\d*\.\d*\s*\\(?:overline|bar)\s*(?:\{\d+\}|\d))|"
 _LEXERS = {
     True: re.compile(_REPEATING + "(?P<num>" + _THOUSANDS + _NUMBER + ")" + _REST, re.DOTALL),
     False: re.compile(_REPEATING + "(?P<num>" + _BRACED + _NUMBER + ")" + _REST, re.DOTALL),

@@ -16,8 +16,8 @@ _TABLE: dict[str, dict[str, str]] = {
              "hr": "3600", "hour": "3600", "day": "86400", "week": "604800"},
     "volume": {"ml": "1/1000", "milliliter": "1/1000", "l": "1", "liter": "1", "litre": "1"},
     "money": {"cent": "1/100", "penny": "1/100", "dollar": "1", "usd": "1", "buck": "1"},
-    "celsius": {"celsius": "1"},
-    "fahrenheit": {"fahrenheit": "1"},
+    "celsius": {"degc": "1"},
+    "fahrenheit": {"degf": "1"},
     "angle": {"degree": "1", "deg": "1"},
 }  # fmt: skip
 _KNOWN = {name: (kind, Fraction(scale)) for kind, units in _TABLE.items() for name, scale in units.items()}
