@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from tts.verify.notation import renotate
 
@@ -43,11 +44,22 @@ _MATH = re.compile(r"\\[()\[\]]|\$")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2,}|[{}%$])")
 _DROPPED = re.compile(r"\\(?:blacksquare|checkmark|therefore|qed|tag\s*\{[^{}]*\}|label\s*\{[^{}]*\})(?![A-Za-z])")
 _MODULUS = re.compile(r"\(\s*\\?(?:mod|bmod|operatorname\{mod\})\s*(\w+)\s*\)")
+_SHORT = 300
+"""Texts up to this length are remembered: each is read several times on the way to a verdict."""
 _CIRCLED = re.compile(r"[①-⑳]+")
 
 
 def respell(text: str) -> str:
     """The text with one spelling for each sign; still LaTeX or ASCII, still unparsed."""
+    return _known(text) if len(text) <= _SHORT else _respelled(text)
+
+
+@lru_cache(maxsize=4096)
+def _known(text: str) -> str:
+    return _respelled(text)
+
+
+def _respelled(text: str) -> str:
     text = text.replace("\0", " ").replace("~", " ")
     if not text.isascii():
         text = _CIRCLED.sub(lambda m: ",".join(str(ord(c) - 0x245F) for c in m[0]), text)
@@ -83,6 +95,11 @@ def words(text: str) -> list[str]:
 
 def tidy(text: str) -> str:
     """A text with one spelling for signs and spaces and without a closing stop; what it says is untouched."""
+    return _tidied(text) if len(text) <= _SHORT else _tidied.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _tidied(text: str) -> str:
     text = _WRAPPED.sub(r" \1 ", respell(text))
     return _SHOUTED.sub("", re.sub(r"\s+", " ", text).strip().rstrip(".,;:? ")).rstrip(".,;:? ")
 
