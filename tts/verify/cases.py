@@ -12,6 +12,7 @@ from tts.verify.pair import read_pair
 from tts.verify.pool import CheckerPool
 
 EXPECTED: dict[str, bool | None] = {"true": True, "false": False, "unscored": None}
+_OTHER = r"\text{quite another answer}"
 _COLUMNS = ("answer", "target", "expected", "source")
 
 
@@ -79,8 +80,14 @@ async def run_case(pool: CheckerPool, case: Case) -> Failure | None:
 
 
 async def accepts_itself(pool: CheckerPool, place: str, target: str) -> Failure | None:
-    """The failure of a target whose own text its checker does not take for correct; None if it does."""
-    got = await pool.grade(target, target)
-    if got.correct and got.status == "ok":
-        return None
-    return Failure(place, target, target, True, got.correct, got.status)
+    """The failure of a target that its checker does not accept from a model that is right; None if all is well.
+
+    Three things are asked: the target itself is correct, so it is in a box within a response, and another answer is
+    wrong rather than unscored.
+    """
+    boxed = f"So the answer is $\\boxed{{{target}}}$."
+    for answer, expected in ((target, True), (boxed, True), (_OTHER, False)):
+        got = await pool.grade(*(read_pair(answer, target) if answer is boxed else (answer, target)))
+        if got.correct is not expected:
+            return Failure(place, answer, target, expected, got.correct, got.status)
+    return None

@@ -32,7 +32,7 @@ _NUMBER = re.compile(
     r"[-−+]?(?:\$\s*)?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)(?:\s*/\s*\d+(?!\d|\.\d))?"
     r"(?:\s*\\?%|\s+(?:hundred|thousand|million|billion|trillion)\b)?"
 )
-_PROSE = re.compile(r"[^\W\d_]{2,}[^\S\n]+[^\W\d_]{2,}|[^\W\d_]{2,}\.\s+[A-Z]")
+_PROSE = re.compile(r"(?<![^\W\d_])[^\W\d_]{2,}(?:[^\S\n]+[^\W\d_]{2}|\.\s+[A-Z])")
 _REASONS = re.compile(
     r",?\s+not\s+-?[\d.,]+(?=\s|$)|,?\s+(?:rather than|because|since|as|which|so that|where|when|due)\s"
 )
