@@ -16,6 +16,8 @@ from tts.verify.tokens import GREEK, Token, names
 _BLACKBOARD = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _APPLIED = frozenset(["f", "g", "h", "F", "G", "H", "phi", "Phi", "psi", "varphi"])
 _SCALES = {"C": "degc", "F": "degf"}
+_HALVES = {"+": "()", ">0": "()", "gt0": "()", ">=0": "[)", "ge0": "[)", "geq0": "[)", "geqslant0": "[)", "-": "-",
+           "<0": "-", "lt0": "-"}  # fmt: skip
 _MARKS = {"overline": "bar", "widehat": "hat"}
 _PRODUCT_SIGNS = frozenset(["sum", "prod", "int", "lim", "iint", "oint"])
 _FACTOR_COMMANDS = (
@@ -26,6 +28,14 @@ _FACTOR_COMMANDS = (
     )
     | GREEK
 )
+
+
+def _half_line(kind: str) -> Term:
+    """The positive reals, with zero for "[)"; the negative ones for "-"."""
+    infinity = Term("const", name="inf")
+    if kind == "-":
+        return Term("interval", (Term("neg", (infinity,)), num(0)), "()")
+    return Term("interval", (num(0), infinity), kind)
 
 
 class Atoms(Numerals):
@@ -117,6 +127,8 @@ class Atoms(Numerals):
             return base
         if base.op == "sym" and base.name in _BLACKBOARD.values() and self.peek(token.text == "{").text in ("+", "*"):
             mark = self.raw_script()
+            if base.name == "reals" and mark != "*":
+                return _half_line("()" if mark == "+" else "-")
             return sym("naturals" if (base.name, mark) == ("integers", "+") else base.name + mark)
         exponent = self.script()
         if base.op == "call" and base.name in ("sinh", "cosh") and exponent.op == "neg":
@@ -241,6 +253,8 @@ class Atoms(Numerals):
             subscript = self.raw_script()
         while self.peek().kind == "op" and self.peek().text in ("'", "''", "'''"):
             name += self.advance().text
+        if known == "reals" and subscript in _HALVES:
+            return _half_line(_HALVES[subscript])
         if known:
             return sym(known + subscript)
         if not subscript:

@@ -102,12 +102,21 @@ class Calculus(Layouts):
             raise Unparsed("limit")
         if self.advance().text not in ("to", "rightarrow", "->"):
             raise Unparsed("limit")
+        side = self.side()
         value = self.expression(0)
-        if self.peek().text == "^":
-            self.advance()
-            self.script()
         self.expect("}")
-        return token.text, value
+        return token.text, Term("call", (value,), "below") if side == "-" else value
+
+    def side(self) -> str:
+        """The sign of a one-sided limit, 0^+ or 0^{-}, taken out of the tokens; '' if there is none."""
+        for end in range(self.at, min(self.at + 40, len(self.tokens))):
+            tail = [t.text for t in self.tokens[end : end + 5]]
+            for width, sign in ((2, tail[1:2]), (4, tail[2:3])):
+                shape = ["^", *sign, "}"] if width == 2 else ["^", "{", *sign, "}", "}"]
+                if sign in (["+"], ["-"]) and tail[: width + 1] == shape:
+                    del self.tokens[end : end + width]
+                    return sign[0]
+        return ""
 
     def derivative(self, fraction: Term) -> Term | None:
         """d/dx or d^2/dx^2 before what it applies to; None if the fraction is no such operator."""

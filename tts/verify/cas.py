@@ -77,6 +77,12 @@ def translate(term: Term) -> Any:
 
 def _power(base: Any, exponent: Any) -> Any:
     """A power that SymPy may multiply out: only where the result has a bounded number of digits."""
+    if isinstance(base, sp.MatrixBase):
+        if exponent in (sp.Symbol("T"), sp.Symbol("top")):
+            return base.T
+        if not exponent.is_Integer or abs(exponent) > 20:
+            raise NeedsSymbolic("power of a matrix")
+        return base**exponent
     if base.is_Rational and exponent.is_Rational:
         size = max(base.p.bit_length(), base.q.bit_length())
         if size * abs(exponent.p) > 1_000_000:
@@ -87,7 +93,7 @@ def _power(base: Any, exponent: Any) -> Any:
 
 
 def _call(term: Term) -> Any:
-    args = [translate(a) for a in term.args]
+    args = [translate(a) if a.name != "below" else None for a in term.args]
     name = term.name
     if name.startswith("@"):
         return sp.Function(name[1:])(*args)
@@ -102,6 +108,9 @@ def _call(term: Term) -> Any:
     if name == "diff":
         return sp.diff(args[0], args[1])
     if name == "lim":
+        at = term.args[2]
+        if at.name == "below":
+            return sp.limit(args[0], args[1], translate(at.args[0]), "-")
         return sp.limit(args[0], args[1], args[2])
     if name == "det":
         return args[0].det()

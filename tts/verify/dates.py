@@ -18,7 +18,7 @@ _DATES = [
     re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?P<weekday>\b)"),
 ]
 _NAMED = {"noon": 12, "12 noon": 12, "12:00 noon": 12, "midnight": 0, "12 midnight": 0, "12:00 midnight": 0}
-_CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?\s*(?:(a|p)\.?\s?m\.?|o'clock)?", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?\s*(?:(a|p)\.?\s?m\.?)?", re.IGNORECASE)
 
 
 def clock(text: str) -> tuple[int, int, int, bool] | None:
@@ -26,7 +26,7 @@ def clock(text: str) -> tuple[int, int, int, bool] | None:
     flat = tidy(text).strip(" .").casefold()
     if flat in _NAMED:
         return _NAMED[flat], 0, 0, True
-    match = _CLOCK.fullmatch(flat)
+    match = _CLOCK.fullmatch(re.sub(r"(?<=\d)\s*o'?clock$", ":00", flat))
     if match is None or not (match[2] or match[4]):
         return None
     hour, minute, second = int(match[1]), int(match[2] or 0), int(match[3] or 0)
@@ -54,6 +54,8 @@ def calendar_same(answer: str, target: str) -> bool | None:
     if len(target) > 40 or len(answer) > 60 or not any(c.isdigit() for c in target):
         return None
     a, t = clock(answer), clock(target)
+    if a and t and ("clock" in answer or "clock" in target):
+        return a[1:3] == t[1:3] and a[0] % 12 == t[0] % 12 and (not (a[3] and t[3]) or a[0] == t[0])
     if a and t and (a[3] or t[3]):
         return a[:3] == t[:3] or (t[3] and not a[3] and a[0] == (t[0] % 12 or 12) and a[1:3] == t[1:3])
     dates = date(answer), date(target)

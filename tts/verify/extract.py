@@ -140,7 +140,7 @@ def phrase(text: str) -> str | None:
     """After "the answer is", "Final answer:", "Answer:" and the like, the last one that something follows."""
     tail = text[-_TAIL:]
     for match in reversed(list(_PHRASE.finditer(tail))):
-        value = _said(tail[match.end() :])
+        value = _said(tail[match.end() :].lstrip("} "))
         if value:
             return value
     return None

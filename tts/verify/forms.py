@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tts.verify.relations import is_equation, is_label, unlabelled
 from tts.verify.shapes import PAIRS
-from tts.verify.terms import Term
+from tts.verify.terms import Term, num
 
 _DOMAINS = frozenset(["reals", "integers", "naturals", "rationals", "complexes", "R", "Z", "N", "Q", "C"])
 
@@ -29,6 +29,8 @@ def items(term: Term) -> list[Term]:
 
 
 def _is_domain(term: Term) -> bool:
+    if term.op == "interval" and num(0) in term.args and any(t.name == "inf" for t in term.walk()):
+        return True  # the positive reals
     return term.op == "sym" and term.name.partition("^")[0] in _DOMAINS
 
 

@@ -7,8 +7,6 @@ and the text layer decides.
 
 from __future__ import annotations
 
-import re
-
 from tts.verify.atoms import Atoms
 from tts.verify.notation import english_brackets
 from tts.verify.reading import respell
@@ -273,7 +271,7 @@ def _check_depth(term: Term) -> None:
         level = [child for node in level for child in node.args]
 
 
-_CLOSING = re.compile(r"[\s.,;^_]+$")
+_CLOSING = " \t\n\r\f\v.,;^_"
 _NOWHERE: frozenset[str] = frozenset()
 
 
@@ -286,7 +284,7 @@ def parse(text: str, thousands: bool = True) -> Term:
     """
     if len(text) > MAX_CHARS:
         raise TooLarge("characters")
-    spelled = _CLOSING.sub("", respell(text.strip('*`"\n ')))
+    spelled = respell(text.strip('*`"\n ')).rstrip(_CLOSING)
     if spelled.endswith("\\"):
         spelled = spelled.rstrip("\\ ")
     spelled = english_brackets(spelled)

@@ -17,9 +17,11 @@ _PLAIN_CHOICE = re.compile(r"(?<![\w.^_\\])(\d{1,4})\s?" + _LETTER + r"\s?(\d{1,
 _STACKED = re.compile(
     r"(?<![\w\\}])(?:\\mathrm\s*\{\s*)?([CAP])\s*\}?_\s*(?:\{(\d{1,4})\}|(\d))\s*\^\s*(?:\{(\d{1,4})\}|(\d))"
 )  # C_5^2
-_DOTTED = re.compile(r"(\d*\.\d*)\s*\\dot\s*\{?(\d)\}?(?:(\d*)\s*\\dot\s*\{?(\d)\}?)?")
+_DOTTED = re.compile(r"(?<![\d.])(\d*\.\d*)\s*\\dot\s*\{?(\d)\}?(?:(\d*)\s*\\dot\s*\{?(\d)\}?)?")
 _BRACKETED = re.compile(r"\s*(-?\s*(?:0?\.\d{0,40}|\d{1,40}\.))\((\d{1,40})\)\s*")  # 0.1(6), 2.(3)
-_ELLIPSIS = re.compile(r"(\d*\.\d*?)((\d{1,8}?)\3+)\s*(?:\.\.\.|\\ldots|\\dots|\\cdots)(?!\s*[,\d])")
+_ELLIPSIS = re.compile(
+    r"(?<![\d.])(\d{0,40}\.\d{0,40}?)((\d{1,8}?)\3+)\s*(?:\.\.\.|\\ldots|\\dots|\\cdots)(?!\s*[,\d])"
+)
 _MAP = re.compile(r"^\s*(?:([A-Za-z])\s*(?::|\\colon)\s*)?([A-Za-z])\s*(?:\\mapsto|\|->)\s*")
 _RATE = re.compile(r"(?<![\w\\])d\s?([A-Za-z])\s*/\s*d\s?([A-Za-z])(?![\w(])")
 _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
@@ -29,6 +31,11 @@ _OVER_INTEGERS = re.compile(
     r"[\s,;]*\(\s*[A-Za-z](?:\s*,\s*[A-Za-z])*\s*\\in\s*(?:\\mathbb\s*\{?\s*)?[ZNQR]\}?[^()]{0,10}\)\s*\.?\s*$"
 )
 _BRACED_SIGN = re.compile(r"\{\s*([:=])\s*\}")
+_ROWS = re.compile(
+    r"\\\{\s*\\begin\s*\{(array|aligned|matrix|gathered)\}(?:\s*\{[lcr|\s]*\})?(.*?)\\end\s*\{\1\}\s*(?:\\\})?\s*\.?\s*$",
+    re.DOTALL,
+)
+_CURRENCY = re.compile(r"^\s*(?:US\s*\\?\$|Rs\.?|INR|USD|EUR|RMB|HK\\?\$)\s*(?=\d)")
 _LOGARITHM = re.compile(r"\blog(2|10)\s*\(")
 
 
@@ -82,6 +89,10 @@ def renotate(text: str) -> str:
         text = _TIMES_TEN.sub(" * ", text)
     if "log" in text:
         text = _LOGARITHM.sub(r"log_{\1}(", text)
+    if text[:1] in "UREIH" or text[:1].isspace():
+        text = _CURRENCY.sub("", text)
+    if "\\begin" in text:
+        text = _ROWS.sub(r"\\begin{cases}\2\\end{cases}", text)
     if "\\in" in text:
         text = _OVER_INTEGERS.sub("", text)
     if "{" in text:

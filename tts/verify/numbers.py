@@ -95,7 +95,9 @@ def value_same(answer: Term, target: Term) -> bool | None:
         answer = _with_unit(answer)  # 5 m/s for 5
     answer, target = bare(answer), bare(target)
     if is_infinite(answer) or is_infinite(target):
-        return answer == target
+        if answer == target:
+            return True
+        return None if any(t.name in ("lim", "int", "sum") for t in (*answer.walk(), *target.walk())) else False
     if "percent" in (answer.op, target.op) and answer.op != target.op:
         if any(t.op == "degree" for term in (answer, target) for t in term.walk()):
             return False

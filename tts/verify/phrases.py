@@ -5,13 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tts.verify.calculus import Calculus
-from tts.verify.terms import Term, Unparsed, num
+from tts.verify.terms import Term, TooLarge, Unparsed, num
 from tts.verify.units import convert
 
 _QUALIFIERS = [[w] for w in ("for", "where", "with", "if", "when", "such", "whenever", "provided", "as", "given")]
 _MAGNITUDES = {
     "hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
 }  # fmt: skip
+_LARGEST = 200
 _BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
           "ten": "10", "twelve": "12", "sixteen": "16"}  # fmt: skip
 _STOPS = frozenset([",", ";", "and", "or", ")", "]", "}", "=", "<", ">", "<=", ">=", "!=", "|", "&"])
@@ -82,7 +83,11 @@ class Phrases(Calculus):
         if value.op != "num" or value.number is None:
             return value
         total, words = value.number, self.peek().text.lower().split()
+        if len(words) > 9:
+            return value
         while self.peek().kind in ("word", "text") and words and words[0].rstrip("s") in _MAGNITUDES:
+            if total.numerator.bit_length() > _LARGEST:
+                raise TooLarge("magnitude")
             while words and words[0].rstrip("s") in _MAGNITUDES:
                 total *= _MAGNITUDES[words.pop(0).rstrip("s")]
             token = self.advance()

@@ -39,13 +39,16 @@ _LAYOUT = re.compile(
     r"|scriptstyle|limits|nolimits|hfill|hline|newline|middle|mathopen|mathclose|rm|bf|it)(?![A-Za-z])\s*\.?(?<!\.)"
 )
 _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
-_SPACES = re.compile(r"\\(?:[,;:! >]|qquad|quad|enspace\b|thinspace\b|hspace\{[^{}]*\}|phantom\{[^{}]*\})")
+_SPACES = re.compile(
+    r"\\(?:[,;:! >]|qquad|quad|(?:thick|med|negthin)space|enspace\b|thinspace\b|hspace\{[^{}]*\}|phantom\{[^{}]*\})"
+)
 _MATH = re.compile(r"\\[()\[\]]|\$")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2,}|[{}%$])")
 _DROPPED = re.compile(r"\\(?:blacksquare|checkmark|therefore|qed|tag\s*\{[^{}]*\}|label\s*\{[^{}]*\})(?![A-Za-z])")
 _MODULUS = re.compile(r"\(\s*\\?(?:mod|bmod|operatorname\{mod\})\s*(\w+)\s*\)")
 _SHORT = 300
 """Texts up to this length are remembered: each is read several times on the way to a verdict."""
+_RUN = re.compile(r"\s{3,}")
 _CIRCLED = re.compile(r"[①-⑳]+")
 
 
@@ -60,7 +63,7 @@ def _known(text: str) -> str:
 
 
 def _respelled(text: str) -> str:
-    text = text.replace("\0", " ").replace("~", " ")
+    text = _RUN.sub(" ", text.replace("\0", " ").replace("~", " "))
     if not text.isascii():
         text = _CIRCLED.sub(lambda m: ",".join(str(ord(c) - 0x245F) for c in m[0]), text)
         text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: "^{" + m[0].translate(_SUPER) + "}", text)
@@ -77,7 +80,7 @@ def _respelled(text: str) -> str:
         text = _NULL_DELIMITER.sub(" ", text)
         text = _LAYOUT.sub(" ", text)
         text = text.replace("\\\\", "\0")  # a row separator, not an escaped space
-        text = _SPACES.sub(" ", text).replace("\0", "\\\\")
+        text = _RUN.sub(" ", _SPACES.sub(" ", text)).replace("\0", "\\\\")
         text = _DROPPED.sub(" ", text)
     text = renotate(text)
     if "mod" in text:

@@ -105,7 +105,8 @@ def _named_units(term: Term) -> Term:
 def vectors_same(answer: Term, target: Term, same: Same) -> bool | None:
     mine, theirs = vector(answer), vector(target)
     if mine is None or theirs is None:
-        return None if mine is not theirs and (answer.op in ("mul", "add", "div")) else False
+        sums = ("mul", "add", "div", "neg")
+        return None if mine is not theirs and (answer.op in sums or target.op in sums) else False
     if len(mine) != len(theirs) or (len(mine) == 2 and {answer.op, target.op} == {"tuple", "bracket"}):
         return False
     if answer.op == target.op == "matrix" and len(answer.args) != len(target.args):

@@ -14,11 +14,16 @@ _PARTS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth"
           "eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12, "hundredth": 100}  # fmt: skip
 
 
+_ORDINALS = words("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
+
+
 def spelled_number(text: str) -> str:
     """Digits for a number in words that is alone in its text, n/d for a fraction; any other text as it is."""
     if len(text) > 80:
         return text
     said = tidy(text).casefold().replace("-", " ").split()
+    if len(said) == 1 and said[0] in _ORDINALS:
+        return str(1 + _ORDINALS.index(said[0]))
     if not said or not all(w in _SMALL or w in _LARGE or w in ("hundred", "and", "a") or _part(w) for w in said):
         return text
     below = _part(said[-1])
@@ -36,6 +41,8 @@ def _part(word: str) -> int | None:
 
 def _whole(said: list[str]) -> int | None:
     """The value of number words; None where they are none, as in "five six"."""
+    if any(w not in _SMALL and w not in _LARGE and w not in ("hundred", "and", "a") for w in said):
+        return None
     total = group = 0
     room, started = 0, False  # what may still be added to the group: tens, then ones
     for i, word in enumerate(said):
