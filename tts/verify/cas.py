@@ -93,7 +93,7 @@ def _power(base: Any, exponent: Any) -> Any:
 
 
 def _call(term: Term) -> Any:
-    args = [translate(a) if a.name != "below" else None for a in term.args]
+    args: list[Any] = [translate(a) if a.name != "below" else None for a in term.args]
     name = term.name
     if name.startswith("@"):
         return sp.Function(name[1:])(*args)

@@ -195,14 +195,15 @@ def _alternatives_same(answer: Term, target: Term) -> bool | None:
         return None
 
 
-def _answers(answer: Term, target: Term) -> bool:
-    """a + b = 7 where 7 is asked for: the answer repeats what was asked, in names without powers."""
+def _answered(answer: Term, target: Term) -> bool | None:
+    """a + b = 7 where 7 is asked for: the answer repeats what was asked, in names without powers or numbers."""
     if answer.op != "rel" or answer.name not in ("=", "~") or len(answer.args) != 2 or not is_value(target):
         return False
     left, right = answer.args
     if _has_names(right) or _has_names(target) or right == num(0):
         return False
-    return all(t.op in ("sym", "add", "neg", "mul", "div") or (t.op, t.name) == ("call", "abs") for t in left.walk())
+    asked = all(t.op in ("sym", "add", "neg", "mul", "div") or (t.op, t.name) == ("call", "abs") for t in left.walk())
+    return same(right, target) if asked else False
 
 
 def _has_names(term: Term) -> bool:
@@ -217,8 +218,11 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
             is_label(answer.args[0]) or is_label(target.args[0])
         ):
             return False
-        if not (_has_names(answer) or _has_names(target)) and value_same(*answer.args[:2]) is False:
-            return value_same(*target.args[:2]) is False  # 1 = 2 is as false as 3 = 4
+        if not (_has_names(answer) or _has_names(target)):
+            numerals = answer.name == target.name == "=" and all(a.op == "num" for a in (*answer.args, *target.args))
+            if numerals and False in (holds := [value_same(*t.args[:2]) for t in (answer, target)]):
+                return holds[0] == holds[1]  # 1 = 2 is as false as 3 = 4
+            return same(unlabelled(answer), unlabelled(target))
         a, t = unlabelled(answer), unlabelled(target)
         if a is not answer and t is not target and answer.args and target.args:
             mine, theirs = answer.args[0], target.args[0]
@@ -241,5 +245,5 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
             return True if True in parts else None if None in parts else False
     a, t = unlabelled(answer), unlabelled(target)
     if a is answer and t is target:
-        return same(answer.args[-1], target) if _answers(answer, target) else False
+        return _answered(answer, target)
     return same(a, t)

@@ -42,10 +42,12 @@ def reindexed(answer: Term, target: Term) -> Term | None:
 def _is_free(name: str, together: int) -> bool:
     """A constant of integration; A and B only where there are two."""
     base, _, index = name.partition("_")
-    return base in (_FREE if index or together > 1 else _SINGLE) and (not index or index.isdigit())
+    return base in (_FREE if together > 1 else _SINGLE) and (not index or index.isdigit())
 
 
 def _has_parameter(term: Term, name: str) -> bool:
-    """Whether `name` multiplies pi, i or a number of degrees somewhere in `term`: a family of angles."""
+    """Whether `name` multiplies pi, i or a number of degrees somewhere in `term`, unpowered: a family of angles."""
+    if any(t.op == "pow" and name in t.args[0].symbols() for t in term.walk()):
+        return False  # the r of pi r^2 is no parameter
     angles = [node for node in term.walk() if node.op in ("mul", "div") and name in node.symbols()]
     return any(t.op == "degree" or (t.op == "const" and t.name == "pi") for node in angles for t in node.walk())

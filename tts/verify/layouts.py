@@ -231,6 +231,8 @@ class Layouts:
                 self.advance()
                 base = self.argument() if self.peek().kind != "num" else self.primary()
         args = self.applied(name)
+        if not args:
+            raise Unparsed(f"{name} of nothing")
         if name in ("max", "min", "gcd", "lcm") and len(args) == 1 and args[0].op in ("set", "list", "tuple"):
             args = args[0].args
         if name == "log" and base is not None:

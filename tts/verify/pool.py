@@ -90,21 +90,23 @@ class CheckerPool:
 
     async def _started(self) -> ProcessPool:
         """The pool; starting it takes as long as importing SymPy, so that happens in a thread."""
-        return self._pool or await asyncio.to_thread(self._start)
+        pool = self._pool
+        return pool if pool is not None else await asyncio.to_thread(self._start)
 
     def _start(self) -> ProcessPool:
         """Starts the pool once. It is kept here, not by the caller, who may be cancelled while this goes on."""
         with self._lock:
-            if self._pool is None:
+            pool = self._pool
+            if pool is None:
                 context = multiprocessing.get_context("forkserver")
                 self._own_server = _server_pid() is None
                 self._own_tracker = _tracker_pid() is None
                 context.set_forkserver_preload(["tts.verify.cas"])
-                self._pool = ProcessPool(
+                pool = self._pool = ProcessPool(
                     max_workers=self.workers, context=context, initializer=_start_worker, initargs=(self.memory_mb,)
                 )
-                self._pool.schedule(_check, args=("1", "1")).result()
-            return self._pool
+                pool.schedule(_check, args=("1", "1")).result()
+            return pool
 
     async def classes(self, answers: Sequence[str | None]) -> list[int]:
         """A number per answer, equal for equivalent answers, in order of first appearance; -1 for None.

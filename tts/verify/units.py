@@ -59,7 +59,7 @@ def _measure(text: str) -> Measure | None:
             continue
         elif piece[0] == "^":
             power = int(re.sub(r"[\^\s]", "", piece))
-            if not last or not -4 <= power <= 4:
+            if not last or not -9 <= power <= 9:
                 return None
             kind, size = _KNOWN[last]
             kinds[kind] += sign * (power - 1)
