@@ -44,14 +44,14 @@ def date(text: str) -> tuple[str, int, str] | None:
         match = pattern.fullmatch(flat)
         if match:
             month = match["month"].lower()[:3]
-            number = int(month) if month.isdigit() else [m[:3] for m in _MONTHS].index(month) + 1
+            number = int(month) if month.isdecimal() else [m[:3] for m in _MONTHS].index(month) + 1
             return str(number), int(match["day"]), match["year"] or ""
     return None
 
 
 def calendar_same(answer: str, target: str) -> bool | None:
     """Verdict on two times or two dates; None where either text is neither."""
-    if len(target) > 40 or len(answer) > 60 or not any(c.isdigit() for c in target):
+    if len(target) > 40 or len(answer) > 60 or not any(c.isdecimal() for c in target):
         return None
     a, t = clock(answer), clock(target)
     if a and t and ("clock" in answer or "clock" in target):

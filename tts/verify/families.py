@@ -42,7 +42,7 @@ def reindexed(answer: Term, target: Term) -> Term | None:
 def _is_free(name: str, together: int) -> bool:
     """A constant of integration; A and B only where there are two."""
     base, _, index = name.partition("_")
-    return base in (_FREE if together > 1 else _SINGLE) and (not index or index.isdigit())
+    return base in (_FREE if together > 1 else _SINGLE) and (not index or index.isdecimal())
 
 
 def _has_parameter(term: Term, name: str) -> bool:

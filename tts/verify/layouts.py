@@ -123,7 +123,7 @@ class Layouts:
         if token.kind == "num" and len(token.text) > 1:
             digit, rest = token.text[0], token.text[1:]
             self.tokens[self.at : self.at + 1] = [Token("num", digit, token.spaced), Token("num", rest)]
-            if not digit.isdigit() or not rest.isdigit():
+            if not digit.isdecimal() or not rest.isdecimal():
                 raise Unparsed("decimal as a bare argument")
         with self.deeper():
             return self.primary()

@@ -40,7 +40,7 @@ class Numerals(Phrases):
         before, token, slash, last = self.tokens[self.at - 1], self.peek(), self.peek(1), self.peek(2)
         return (
             before.kind == token.kind == last.kind == "num" and slash.text == "/" and token.spaced
-            and before.text.isdigit() and token.text.isdigit() and last.text.isdigit()
+            and before.text.isdecimal() and token.text.isdecimal() and last.text.isdecimal()
             and int(token.text) < int(last.text)
         )  # fmt: skip
 

@@ -109,7 +109,7 @@ class Phrases(Calculus):
                 self.advance()
             more, unit = self.peek(), self.peek(1)
             factor = None
-            if more.kind == "num" and unit.kind in ("word", "text", "sym") and more.text.replace(".", "").isdigit():
+            if more.kind == "num" and unit.kind in ("word", "text", "sym") and more.text.replace(".", "").isdecimal():
                 factor = convert(unit.text, first)
             if factor is None or factor >= 1:
                 self.at = before
@@ -142,7 +142,7 @@ class Phrases(Calculus):
         """4210_{7}: a numeral with its base."""
         script = self.raw_script().removeprefix("base").removeprefix("text").strip(" ()")
         script = _BASES.get(script.lower(), script)
-        if value.number is None or value.number.denominator != 1 or not script.isdigit() or value.places != -1:
+        if value.number is None or value.number.denominator != 1 or not script.isdecimal() or value.places != -1:
             raise Unparsed("subscript on a number")
         base, digits = int(script), str(abs(value.number))
         if not 2 <= base <= 36 or any(int(d) >= base for d in digits):
