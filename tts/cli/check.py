@@ -95,10 +95,10 @@ async def _targets(pool: CheckerPool, name: str, skip_missing: bool) -> dict[str
         if not skip_missing:
             raise
         return _part("targets", name, [], skipped=error.message)
-    targets = [(e.problem.id, e.target) for e in loaded.examples if e.target is not None]
+    targets = [(e.problem.id, e.target, e.checker) for e in loaded.examples if e.target is not None]
     if not targets:
         raise InputError(f"{name} has no targets")
-    return _part("targets", name, [await accepts_itself(pool, f"{name}:{i}", t) for i, t in targets])
+    return _part("targets", name, [await accepts_itself(pool, f"{name}:{i}", t, c) for i, t, c in targets])
 
 
 def _part(kind: str, name: str, verdicts: list[Failure | None], skipped: str | None = None) -> dict[str, Any]:

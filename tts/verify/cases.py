@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tts.errors import DataError
+from tts.types import Checker
 from tts.verify.pair import read_pair
 from tts.verify.pool import CheckerPool
 
@@ -79,15 +80,15 @@ async def run_case(pool: CheckerPool, case: Case) -> Failure | None:
     return Failure(case.place, case.answer, case.target, case.expected, got.correct, got.status)
 
 
-async def accepts_itself(pool: CheckerPool, place: str, target: str) -> Failure | None:
-    """The failure of a target that its checker does not accept from a model that is right; None if all is well.
+async def accepts_itself(pool: CheckerPool, place: str, target: str, checker: Checker | None = None) -> Failure | None:
+    """The failure of a target that its checker (the symbolic one unless another is given) does not accept from a model that is right; None if all is well.
 
     Three things are asked: the target itself is correct, so it is in a box within a response, and another answer is
     wrong rather than unscored.
     """
     boxed = f"So the answer is $\\boxed{{{target}}}$."
     for answer, expected in ((target, True), (boxed, True), (_OTHER, False)):
-        got = await pool.grade(*(read_pair(answer, target) if answer is boxed else (answer, target)))
+        got = await pool.grade(*(read_pair(answer, target) if answer is boxed else (answer, target)), checker)
         if got.correct is not expected:
             return Failure(place, answer, target, expected, got.correct, got.status)
     return None
