@@ -10,6 +10,7 @@ import typer
 
 import tts
 from tts.cli import data, sleep
+from tts.cli.compare import compare
 from tts.cli.doctor import doctor
 from tts.cli.eval import eval_
 from tts.cli.export import export
@@ -36,6 +37,7 @@ app.command("grade")(grade)
 app.command("export")(export)
 app.command("show")(show)
 app.command("report")(report)
+app.command("compare")(compare)
 app.command("list")(list_)
 app.command("doctor")(doctor)
 app.add_typer(sleep.app, name="sleep")
