@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+Write = Callable[[random.Random, str | None], str]
+"""A sample's text, from its answer."""
 USAGE = {
     "prompt_tokens": 100, "cached_tokens": 0, "wasted_tokens": 0, "verifier_tokens": 0, "verifier_cached_tokens": 0,
     "unaccounted_calls": 0, "queue_seconds": 0.0,
@@ -33,7 +36,7 @@ def synthetic_run(
     seed: int = 0,
     gain: float = 0.0,
     strategy: str = "self-consistency",
-    words: int = 40,
+    write: Write | None = None,
     metadata: bool = True,
     slope: float = 0.0,
 ) -> Path:
@@ -44,7 +47,7 @@ def synthetic_run(
     rng, tokens = random.Random(seed), 0
     with (path / "records.jsonl").open("w") as lines:
         for index in range(problems):
-            record = _record(index, n, random.Random(f"question {index}"), rng, gain, words, slope)
+            record = _record(index, n, random.Random(f"question {index}"), rng, gain, write or steps(240), slope)
             if not metadata:
                 record["metadata"] = {}
             tokens += record["usage"]["generated_tokens"]
@@ -63,7 +66,7 @@ def synthetic_run(
 
 
 def _record(
-    index: int, n: int, own: random.Random, rng: random.Random, gain: float, words: int, slope: float
+    index: int, n: int, own: random.Random, rng: random.Random, gain: float, write: Write, slope: float
 ) -> dict[str, Any]:
     hardness = own.random()
     target = own.randrange(10, 99)
@@ -81,7 +84,7 @@ def _record(
         classes.setdefault(answer, len(classes) - 1)
         candidates.append(
             {
-                "text": _text(rng, words, answer), "answer": answer, "finish": "length" if cut else "stop",
+                "text": write(rng, answer), "answer": answer, "finish": "length" if cut else "stop",
                 "generated_tokens": max(20, int(1000 * (0.5 + 2 * hardness + excess))), "seed": i,
                 "scores": {"prm": round(rng.betavariate(4, 2) if right else rng.betavariate(2, 4), 4)},
                 "logprob_mean": -round(rng.random(), 3), "correct": right, "class": classes[answer],
@@ -106,9 +109,14 @@ def _record(
     }  # fmt: skip
 
 
-def _text(rng: random.Random, words: int, answer: str | None) -> str:
-    said: list[str] = []
-    while sum(map(len, said)) < 6 * words:
-        said.append(rng.choice(STEPS) % tuple(rng.randrange(2, 400) for _ in range(3)))
-    end = "so it goes on and" if answer is None else f"The answer is $\\boxed{{{answer}}}$."
-    return "\n\n".join([*said, end])
+def steps(chars: int) -> Write:
+    """Sentences of at least `chars` characters and an end."""
+
+    def write(rng: random.Random, answer: str | None) -> str:
+        said: list[str] = []
+        while sum(map(len, said)) < chars:
+            said.append(rng.choice(STEPS) % tuple(rng.randrange(2, 400) for _ in range(3)))
+        end = "so it goes on and" if answer is None else f"The answer is $\\boxed{{{answer}}}$."
+        return "\n\n".join([*said, end])
+
+    return write

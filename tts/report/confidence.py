@@ -13,10 +13,10 @@ from itertools import pairwise
 from statistics import fmean
 
 from tts.errors import InputError
-from tts.metrics import ladder, maj_at_k, pass_at_k
+from tts.metrics import ladder
 from tts.paired import difference
 from tts.report.difficulty import WORTH
-from tts.report.questions import Question, clusters, samples
+from tts.report.questions import Question, clusters, curve, samples
 from tts.stats import Estimate, estimate
 
 TILES = 10
@@ -83,7 +83,7 @@ def confidence(questions: Sequence[Question]) -> Confidence:
         raise InputError("the share of a majority needs two samples of each question", "raise -n, or --repeats")
     groups = clusters(questions)
     shares = [majority_share(q) for q in questions]
-    right = [maj_at_k(q.pool.classes, q.pool.correct, len(q.pool.classes)) for q in questions]
+    right = [curve([q], "maj", [len(q.pool.correct)])[0][0] for q in questions]
     gap = difference(right, shares, groups)
     wrong = [(1.0 - r) * (s >= SURE) for s, r in zip(shares, right, strict=True)]
     growth = _growth(questions, n)
@@ -142,12 +142,12 @@ def _tiles(questions: Sequence[Question], shares: Sequence[float], right: Sequen
     for tile in range(TILES):
         members = [i for i, share in enumerate(shares) if _tile_of(share) == tile]
         if members:
-            pools = [questions[i].pool for i in members]
+            passes = curve([questions[i] for i in members], "pass", ladder(n))
             found.append(
                 Tile(
                     tile / TILES, (tile + 1) / TILES, len(members), fmean(shares[i] for i in members),
                     estimate([right[i] for i in members], groups and [groups[i] for i in members]),
-                    {k: fmean(pass_at_k(len(p.correct), sum(p.correct), k) for p in pools) for k in ladder(n)},
+                    dict(zip(ladder(n), map(fmean, passes), strict=True)),
                 )
             )  # fmt: skip
     return found
@@ -157,8 +157,7 @@ def _growth(questions: Sequence[Question], n: int) -> tuple[Growth, ...]:
     groups = clusters(questions)
     found: list[Growth] = []
     before: list[float] | None = None
-    for k in ladder(n):
-        row = [pass_at_k(len(q.pool.correct), sum(q.pool.correct), k) for q in questions]
+    for k, row in zip(ladder(n), curve(questions, "pass", ladder(n)), strict=True):
         gap = None if before is None else difference(before, row, groups)
         found.append(Growth(k, estimate(row, groups), gap.value if gap else None, gap.ci if gap else None))
         before = row

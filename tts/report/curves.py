@@ -51,8 +51,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of one strategy on one benchmark by growing cost. `start`: the one sample it grows from, a point of a curve
-    of its own. `oracle`: needs the target, so no user can have it.
+    """Points of one strategy on one benchmark by growing cost. `start`: the one sample it grows from, which is a point
+    of a curve of its own. `oracle`: needs the target, so no user can have it.
     """
 
     name: str

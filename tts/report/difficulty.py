@@ -11,7 +11,7 @@ from statistics import fmean
 from tts.errors import InputError
 from tts.metrics import ladder
 from tts.paired import difference
-from tts.report.questions import Question, clusters, halves, samples, scores, value
+from tts.report.questions import Question, clusters, curve, finite, halves, samples, scores
 from tts.stats import Estimate, estimate
 
 BINS = 5
@@ -132,7 +132,7 @@ def _ease(judge: Question, how: str) -> float:
         return judge.share
     if how == "votes":
         return -entropy(judge)
-    found = [s for s in judge.pool.scores[how] if s is not None and not math.isnan(s)]
+    found = finite(judge.pool.scores[how])
     return fmean(found) if found else -math.inf
 
 
@@ -190,16 +190,16 @@ def choices(questions: Sequence[Question]) -> list[tuple[str, str]]:
     found = [("maj", "")]
     for name in scores(questions):
         found.append(("best", name))
-        if all((s or 0.0) >= 0.0 for q in questions for s in q.pool.scores[name]):
+        if all(min(finite(q.pool.scores[name]), default=0.0) >= 0.0 for q in questions):
             found.append(("weighted", name))
     return found
 
 
 def _trend(members: Sequence[Question], groups: Sequence[Hashable], choice: str, score: str, n: int) -> Trend:
     each = fmean(fmean(q.tokens) for q in members)
-    rows = {
-        k: [value(q.pool, choice, k, score) if k > 1 else q.share for q in members] for k in ladder(n)
-    }  # fmt: skip
+    ks = ladder(n)
+    rows = {1: [q.share for q in members]}
+    rows |= dict(zip(ks[1:], curve(members, choice, ks[1:], score), strict=True))
     steps = tuple(Step(k, k * each, estimate(row, groups)) for k, row in rows.items())
     total = difference(rows[1], rows[n], groups)
     best = max(step.accuracy.value for step in steps)

@@ -1,7 +1,7 @@
 """One page that works offline: the plots, a table of problems with filters, and a reader of samples.
 
 Each record is deflated by itself and unpacked by the browser when somebody opens it, so that a page of many samples
-opens at once. Mathematics is set by KaTeX, which is inlined with its fonts. Text of models reaches the page as text only.
+opens at once. Mathematics is set by KaTeX, inlined with its fonts. Text of models reaches the page as text only.
 """
 
 from __future__ import annotations

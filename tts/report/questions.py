@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -120,11 +121,15 @@ def values(questions: Sequence[Question], metric: str) -> list[float]:
         raise InputError(f"{metric} needs {k} samples of each question, there are {n}")
     if score and score not in (known := scores(questions)):
         raise InputError(f"no score {score!r} on the samples", f"they carry {', '.join(known) or 'none'}")
-    return [value(q.pool, kind, k, score) for q in questions]
+    return curve(questions, kind, [k], score)[0]
 
 
-def value(pool: Pool, kind: str, k: int, score: str = "") -> float:
-    """One question's expectation over subsets of k samples; `avg` is over all of them."""
+def curve(questions: Sequence[Question], kind: str, ks: Sequence[int], score: str = "") -> list[list[float]]:
+    """For each k, each question's expectation over subsets of k of its samples; `avg` is over all of them."""
+    return [[_value(q.pool, kind, k, score) for q in questions] for k in ks]
+
+
+def _value(pool: Pool, kind: str, k: int, score: str) -> float:
     match kind:
         case "avg":
             return fmean(map(bool, pool.correct))
@@ -136,6 +141,11 @@ def value(pool: Pool, kind: str, k: int, score: str = "") -> float:
             return best_at_k(pool.scores[score], pool.correct, pool.classes, k)
         case _:
             return weighted_at_k(pool.scores[score], pool.classes, pool.correct, k)
+
+
+def finite(scores: Iterable[float | None]) -> list[float]:
+    """Scores that are there."""
+    return [float(s) for s in scores if s is not None and not math.isnan(s)]
 
 
 def halves(question: Question) -> Iterator[tuple[Question, Question]]:

@@ -18,7 +18,7 @@ NOTES = (
 
 
 def summary(runs: Sequence[Result]) -> Section:
-    """Accuracy of the answers given, pass@1 as the mean of k samples, majority@k and pass@k at the largest k, and tokens."""
+    """Accuracy, pass@1 as the mean of k samples, majority@k and pass@k at the largest k, and tokens."""
     return Section("Summary", (Table(COLUMNS, tuple(_row(run) for run in runs)),), (), NOTES)
 
 
