@@ -90,9 +90,9 @@ def mcnemar(wins: int, losses: int) -> float:
     """Two-sided exact p-value for paired yes/no answers (McNemar 1947): under no difference each of the questions
     where the runs disagree is a fair coin. 1 where they never disagree.
     """
-    from scipy.stats import binomtest
+    from scipy.special import bdtr
 
-    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    return min(1.0, 2.0 * float(bdtr(min(wins, losses), wins + losses, 0.5)))
 
 
 def bonett_price(wins: int, losses: int, questions: int) -> tuple[float, tuple[float, float]]:
