@@ -202,7 +202,8 @@ def _trend(members: Sequence[Question], groups: Sequence[Hashable], choice: str,
     rows |= dict(zip(ks[1:], curve(members, choice, ks[1:], score), strict=True))
     steps = tuple(Step(k, k * each, estimate(row, groups)) for k, row in rows.items())
     total = difference(rows[1], rows[n], groups)
+    ci = total.ci and (max(-1.0, total.ci[0]), min(1.0, total.ci[1]))
     best = max(step.accuracy.value for step in steps)
     before = steps[-2].accuracy.value
     enough = next(step.k for step in steps if step.accuracy.value >= best - WORTH)
-    return Trend(steps, total.value, total.ci, steps[-1].accuracy.value - before, enough)
+    return Trend(steps, total.value, ci, steps[-1].accuracy.value - before, enough)

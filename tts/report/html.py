@@ -89,7 +89,7 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
         "truncated": sum(c["finish"] == "length" for c in candidates),
         "tokens": record["usage"]["generated_tokens"],
         "level": metadata.get("level"),
-        "status": record["status"] if record["grade"]["status"] == "ok" else record["grade"]["status"],
+        "status": record["grade"]["status"] if record["status"] == "ok" else record["status"],
         "question": " ".join(record["question"].split())[:160],
     }
 
