@@ -2,8 +2,8 @@
 
     python tests/perf/coverage.py [--repetitions 4000]
 
-Questions' chances of a right answer are Beta(a, b), so that the truth is a/(a+b); each is sampled k times. The other run
-of a pair is right with chance p + 0.3 p(1-p) instead of p. Wanted: 93 to 97 %.
+Questions' chances of a right answer are Beta(a, b), so that the truth is a/(a+b); each is sampled k times. The other
+run of a pair is right with chance p + 0.3 p(1-p) instead of p. Wanted: 93 to 97 %.
 """
 
 from __future__ import annotations
