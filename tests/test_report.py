@@ -138,8 +138,8 @@ def read_questions_of_equals(count: int) -> list[Any]:
     made = []
     for i in range(count):
         correct = tuple(rng.random() < 0.5 for _ in range(8))
-        pool = Pool((True,), correct, tuple(0 if ok else 1 for ok in correct), {})
-        made.append(Question(f"q{i}", "", pool, (10,) * 8, (False,) * 8, 80.0, {}))
+        pool = Pool((True,), correct, tuple(0 if ok else 1 for ok in correct), {}, (), (False,) * 8)
+        made.append(Question(f"q{i}", "", pool, (10,) * 8, 80.0))
     return made
 
 
@@ -209,7 +209,7 @@ def test_confidence_adds_up(run: Path) -> None:
 
 
 def test_pass_at_k_that_no_longer_grows_says_where(tmp_path: Path) -> None:
-    questions = [q for q in read_questions(synthetic_run(tmp_path / "a", 60, 32)) if q.metadata["level"] <= 2]
+    questions = [q for q in read_questions(synthetic_run(tmp_path / "a", 60, 32)) if q.pool.metadata["level"] <= 2]
     found = confidence(questions)
     assert found.stops is not None
     at = {g.k: g for g in found.growth}
@@ -231,8 +231,17 @@ def test_the_terminal_shows_tables_plots_and_what_intervals_are(run: Path, beam:
     assert done.returncode == 0, done.stderr
     assert "beam, as run" in done.stdout
     assert "on the Pareto front" in done.stdout
-    assert "Wilson, effective number of questions" in done.stdout
+    assert "Wilson, effective number of clusters" in done.stdout
     assert "FLOPs a problem" in tts("report", run, "--against", "flops").stdout
+
+
+def test_results_use_the_clusters_of_the_card(run: Path, tmp_path: Path) -> None:
+    plain = read_result(synthetic_run(tmp_path / "plain", 60, 8, metadata=False)).results["metrics"]
+    found = read_result(run).results["metrics"]
+    assert (plain["accuracy"]["ci_method"], plain["maj@4"]["ci_method"]) == ("wilson", "wilson-effective")
+    assert (found["accuracy"]["ci_method"], found["maj@4"]["ci_method"]) == ("wilson-clustered",) * 2
+    assert found["accuracy"]["value"] == plain["accuracy"]["value"]
+    assert found["accuracy"]["stderr"] != plain["accuracy"]["stderr"]
 
 
 def test_json_holds_every_point(run: Path) -> None:

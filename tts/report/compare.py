@@ -54,7 +54,9 @@ def compare(a: Path, b: Path, metric: str) -> Comparison:
     notes = []
     if first["revision"] != second["revision"]:
         notes.append("the runs read different revisions of the data; the questions compared are the same")
-    if any(q.metadata.get("cluster") != right[q.id].metadata.get("cluster") for q in (left[s] for s in shared)):
+    if any(
+        q.pool.metadata.get("cluster") != right[q.id].pool.metadata.get("cluster") for q in (left[s] for s in shared)
+    ):
         notes.append("the runs name other clusters; those of the first are used")
     mine, theirs = [left[s] for s in shared], [right[s] for s in shared]
     x, y = values(mine, metric), values(theirs, metric)

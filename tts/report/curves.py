@@ -13,11 +13,12 @@ from tts.errors import InputError
 from tts.results import current
 from tts.store import read_json
 
-_CURVE = re.compile(r"(pass|maj|best|weighted)@(\d+)(?::(.+))?")
+_CURVE = re.compile(r"(pass|maj|best|weighted|filtered)@(\d+)(?::(.+))?")
 NAMES = {
     "maj": "self-consistency (maj@k)",
     "best": "best of k by {0} (best@k)",
     "weighted": "best of k by {0}, weighted (weighted@k)",
+    "filtered": "vote of the better half by {0} (filtered@k)",
     "pass": "any of k right (pass@k, an upper bound)",
 }
 SINGLE = "one sample (avg@1)"

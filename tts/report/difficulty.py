@@ -80,7 +80,7 @@ class Item:
 
 def default_how(questions: Sequence[Question]) -> str:
     """Levels where the benchmark has them, else the oracle's."""
-    return "levels" if all(q.metadata.get("level") is not None for q in questions) else "oracle"
+    return "levels" if all(q.pool.metadata.get("level") is not None for q in questions) else "oracle"
 
 
 def assign(questions: Sequence[Question], how: str) -> list[Item]:
@@ -93,7 +93,7 @@ def assign(questions: Sequence[Question], how: str) -> list[Item]:
         InputError: no levels, fewer than two samples, or an unknown score.
     """
     if how == "levels":
-        levels = [q.metadata.get("level") for q in questions]
+        levels = [q.pool.metadata.get("level") for q in questions]
         if any(level is None for level in levels):
             raise InputError("this benchmark's records carry no level", "--bins oracle, votes or the name of a score")
         return [Item(q, name) for q, name in zip(questions, _named_levels(levels), strict=True)]

@@ -110,9 +110,9 @@ def _samples(questions: Sequence[Question], how: str | None) -> list[Sample]:
     # Halves of a question may lie in two bins, each told by the other half.
     parts = [(q, None) for q in questions] if how is None else [(i.question, i.bin) for i in assign(questions, how)]
     return [
-        Sample(tokens, bool(right), cut, q.id, q.metadata.get("cluster") or q.id, name)
+        Sample(tokens, bool(right), cut, q.id, q.pool.metadata.get("cluster") or q.id, name)
         for q, name in parts
-        for tokens, right, cut in zip(q.tokens, q.pool.correct, q.truncated, strict=True)
+        for tokens, right, cut in zip(q.tokens, q.pool.correct, q.pool.truncated, strict=True)
     ]
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tts import metrics
 from tts.errors import InputError
-from tts.metrics import Pool, best_at_k, maj_at_k, pass_at_k, pools, weighted_at_k
+from tts.metrics import Pool, per_question, pools
 from tts.store import read_json, read_records
 
 _METRIC = re.compile(r"(avg|pass|maj|best|weighted)@(\d+)(?::(.+))?")
@@ -22,17 +23,15 @@ METRICS = "accuracy, tokens, avg@K, pass@K, maj@K, best@K:SCORE, weighted@K:SCOR
 class Question:
     """One question of a run with its scored attempts.
 
-    `tokens` and `truncated` run over the samples in the order of `pool`: tokens are those of the reasoning where the
-    record tells them apart, else all that was generated. `generated` is what an attempt cost on average.
+    `tokens` run over the samples in the order of `pool`: those of the reasoning where the record tells them apart, else
+    all that was generated. `generated` is what an attempt cost on average.
     """
 
     id: str
     text: str
     pool: Pool
     tokens: tuple[int, ...]
-    truncated: tuple[bool, ...]
     generated: float
-    metadata: Mapping[str, Any]
 
     @property
     def share(self) -> float:
@@ -65,7 +64,10 @@ def _slim(record: Mapping[str, Any]) -> dict[str, Any]:
     candidates = record["solution"]["candidates"]
     return {
         **{name: record[name] for name in ("problem_id", "attempt", "status", "question", "grade")},
-        "solution": {"candidates": [{k: v for k, v in c.items() if k != "text"} for c in candidates]},
+        "solution": {
+            "answer": record["solution"]["answer"],
+            "candidates": [{k: v for k, v in c.items() if k != "text"} for c in candidates],
+        },
         "metadata": record.get("metadata") or {},
         "generated": record["usage"]["generated_tokens"],
     }
@@ -79,18 +81,13 @@ def _question(name: str, attempts: Sequence[Mapping[str, Any]]) -> Question:
         attempts[0]["question"],
         pool,
         tuple(c.get("reasoning_tokens") or c["generated_tokens"] for c in candidates),
-        tuple(c["finish"] == "length" for c in candidates),
         fmean(a["generated"] for a in attempts),
-        attempts[0]["metadata"],
     )
 
 
 def clusters(questions: Iterable[Question]) -> list[str] | None:
     """Each question's cluster where the benchmark's card names one; None where no question has any."""
-    named = [q.metadata.get("cluster") for q in questions]
-    if all(c is None for c in named):
-        return None
-    return [f"question {i}" if c is None else str(c) for i, c in enumerate(named)]
+    return metrics.clusters(q.pool.metadata for q in questions)
 
 
 def samples(questions: Sequence[Question]) -> int:
@@ -126,21 +123,10 @@ def values(questions: Sequence[Question], metric: str) -> list[float]:
 
 def curve(questions: Sequence[Question], kind: str, ks: Sequence[int], score: str = "") -> list[list[float]]:
     """For each k, each question's expectation over subsets of k of its samples; `avg` is over all of them."""
-    return [[_value(q.pool, kind, k, score) for q in questions] for k in ks]
-
-
-def _value(pool: Pool, kind: str, k: int, score: str) -> float:
-    match kind:
-        case "avg":
-            return fmean(map(bool, pool.correct))
-        case "pass":
-            return pass_at_k(len(pool.correct), sum(pool.correct), k)
-        case "maj":
-            return maj_at_k(pool.classes, pool.correct, k)
-        case "best":
-            return best_at_k(pool.scores[score], pool.correct, pool.classes, k)
-        case _:
-            return weighted_at_k(pool.scores[score], pool.classes, pool.correct, k)
+    if kind == "avg":
+        return [[q.share for q in questions]] * len(ks)
+    found = per_question([q.pool for q in questions], kind, score)
+    return [found[:, k - 1].tolist() for k in ks]
 
 
 def finite(scores: Iterable[float | None]) -> list[float]:
@@ -164,10 +150,8 @@ def _part(question: Question, chosen: range) -> Question:
     def pick(xs: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(xs[i] for i in chosen)
 
+    scores = {name: pick(scores) for name, scores in pool.scores.items()}
     part = replace(
-        pool,
-        correct=pick(pool.correct),
-        classes=pick(pool.classes),
-        scores={n: pick(s) for n, s in pool.scores.items()},
-    )
-    return replace(question, pool=part, tokens=pick(question.tokens), truncated=pick(question.truncated))
+        pool, correct=pick(pool.correct), classes=pick(pool.classes), truncated=pick(pool.truncated), scores=scores
+    )  # fmt: skip
+    return replace(question, pool=part, tokens=pick(question.tokens))
