@@ -13,20 +13,21 @@ from conftest import ROOT
 LAYERS = [
     {"types", "errors"},
     {"catalog", "selection", "stats", "estimators", "flops", "rows"},
+    {"paired"},
     {"journal", "notes", "verify", "nano", "predictability", "amortise"},
     {"session"},
     {"engines", "strategies", "benchmarks", "synth"},
     {"settings", "evaluate"},
     {"metrics", "store"},
     {"results"},
-    {"export", "curves"},
+    {"export", "report"},
     {"running", "sweep"},
     {"console"},
     {"cli"},
     {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-HEAVY = {"vllm", "torch", "transformers", "sympy", "datasets", "pandas", "matplotlib"}
+HEAVY = {"vllm", "torch", "transformers", "sympy", "datasets", "pandas", "matplotlib", "scipy", "numpy"}
 
 
 def _modules() -> list[Path]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tts import estimators
 from tts.estimators import Bools, Floats
-from tts.stats import Estimate, estimate
+from tts.stats import Estimate, estimate, standard_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,34 +121,42 @@ def summarise(problems: Sequence[Pool]) -> Summary:
     """
     if not problems:
         return Summary()
-    metrics = {"accuracy": _over(fmean(p.solved) for p in problems)}
+    units = clusters(p.metadata for p in problems)
+
+    def over(values: Iterable[Any]) -> Estimate:
+        return estimate([float(v) for v in values], units)
+
+    metrics = {"accuracy": over(fmean(p.solved) for p in problems)}
     if all(p.unanswered for p in problems):
-        metrics["no_answer_rate"] = _over(fmean(p.unanswered) for p in problems)
+        metrics["no_answer_rate"] = over(fmean(p.unanswered) for p in problems)
     counts = [len(p.correct) for p in problems]
     n = min(counts)
     if n < 1:
         return Summary(metrics, {}, _absent(counts))
     if all(p.truncated for p in problems):
-        metrics["truncated_rate"] = _over(fmean(p.truncated) for p in problems)
-    metrics[f"avg@{n}"] = _over(fmean(p.correct) for p in problems)
+        metrics["truncated_rate"] = over(fmean(p.truncated) for p in problems)
+    metrics[f"avg@{n}"] = over(fmean(p.correct) for p in problems)
     curves: dict[str, dict[str, list[Any]]] = {}
     for name, ks, values in _families(problems, n):
-        curves[name.format("k")] = _curve(ks, values)
+        curves[name.format("k")] = _curve(ks, values, units)
         for k in ladder(n):
             if k > 1 or name.startswith("pass"):
-                metrics[name.format(k)] = _over(values[:, ks.index(k)])
+                metrics[name.format(k)] = over(values[:, ks.index(k)])
     return Summary(metrics, curves, _absent(counts))
 
 
-def _over(values: Iterable[Any]) -> Estimate:
-    return estimate([float(v) for v in values])
+def clusters(metadata: Iterable[Mapping[str, Any]]) -> list[str] | None:
+    """Each question's cluster where the benchmark's card names one; None where no question has any."""
+    named = [m.get("cluster") for m in metadata]
+    if all(c is None for c in named):
+        return None
+    return [f"question {i}" if c is None else f"cluster {c}" for i, c in enumerate(named)]
 
 
-def _curve(ks: list[int], values: Floats) -> dict[str, list[Any]]:
-    """Means and standard errors over questions, for every k that is known."""
-    stderr: list[Any] = [None] * len(ks)
-    if len(values) > 1:
-        stderr = (values.std(axis=0, ddof=1) / np.sqrt(len(values))).round(6).tolist()
+def _curve(ks: list[int], values: Floats, units: Sequence[str] | None) -> dict[str, list[Any]]:
+    """Means and standard errors over questions or their clusters, for every k that is known."""
+    errors = (standard_error(column, units)[0] for column in values.T)
+    stderr = [None if e is None else round(e, 6) for e in errors]
     return {"k": ks, "value": values.mean(axis=0).round(6).tolist(), "stderr": stderr}
 
 
@@ -197,12 +205,9 @@ def _families(problems: Sequence[Pool], n: int) -> Iterator[tuple[str, list[int]
     every, few = list(range(1, n + 1)), ladder(n)
 
     def each(curve: Callable[[_Group], Floats], columns: int = n) -> Floats:
-        out = np.empty((len(problems), columns))
-        for group in groups:
-            out[group.rows] = curve(group)[:, :columns]
-        return out.round(12)  # what is certain is exactly 0 or 1: its interval is another
+        return _each(groups, curve, len(problems), columns)
 
-    passed = each(lambda g: estimators.pass_curves(g.correct.sum(axis=1), g.correct.shape[1]))
+    passed = each(_passed)
     yield "pass@{}", every, passed
     yield "pass^{}", every, each(lambda g: estimators.all_curves(g.correct.sum(axis=1), g.correct.shape[1]))
     if n == 1:
@@ -217,6 +222,26 @@ def _families(problems: Sequence[Pool], n: int) -> Iterator[tuple[str, list[int]
         yield f"filtered@{{}}:{name}", few, each(partial(_filtered, name=name, ks=few), len(few))
         if all(np.nanmin(g.scores[name], initial=0.0) >= 0.0 for g in groups):
             yield f"weighted@{{}}:{name}", every, each(partial(_weighted, name=name))
+
+
+def _each(groups: Sequence[_Group], curve: Callable[[_Group], Floats], problems: int, columns: int) -> Floats:
+    out = np.empty((problems, columns))
+    for group in groups:
+        out[group.rows] = curve(group)[:, :columns]
+    return out.round(12)  # what is certain is exactly 0 or 1: its interval is another
+
+
+def per_question(problems: Sequence[Pool], kind: str, score: str = "") -> Floats:
+    """(problems, n): pass@k, maj@k, best@k or weighted@k of each at column k-1; n is the fewest candidates."""
+    curves: dict[str, Callable[[_Group], Floats]] = {
+        "pass": _passed, "maj": _majority, "best": partial(_best, name=score),
+        "weighted": partial(_weighted, name=score),
+    }  # fmt: skip
+    return _each(_groups(problems), curves[kind], len(problems), min(len(p.correct) for p in problems))
+
+
+def _passed(group: _Group) -> Floats:
+    return estimators.pass_curves(group.correct.sum(axis=1), group.correct.shape[1])
 
 
 def _best(group: _Group, name: str) -> Floats:

@@ -11,6 +11,7 @@ import typer
 import tts
 from tts.cli import data, sleep
 from tts.cli.check import check
+from tts.cli.compare import compare
 from tts.cli.doctor import doctor
 from tts.cli.eval import eval_
 from tts.cli.export import export
@@ -38,6 +39,7 @@ app.command("check")(check)
 app.command("export")(export)
 app.command("show")(show)
 app.command("report")(report)
+app.command("compare")(compare)
 app.command("list")(list_)
 app.command("doctor")(doctor)
 app.add_typer(sleep.app, name="sleep")

@@ -81,7 +81,8 @@ async def run_case(pool: CheckerPool, case: Case) -> Failure | None:
 
 
 async def accepts_itself(pool: CheckerPool, place: str, target: str, checker: Checker | None = None) -> Failure | None:
-    """The failure of a target that its checker (the symbolic one unless another is given) does not accept from a model that is right; None if all is well.
+    """The failure of a target that its checker (the symbolic one unless another is given) does not accept from a model
+    that is right; None if all is well.
 
     Three things are asked: the target itself is correct, so it is in a box within a response, and another answer is
     wrong rather than unscored.
