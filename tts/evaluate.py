@@ -114,7 +114,7 @@ async def solve(
         stop.sessions.discard(session)
         usage = session.close()
     status: Status = "error" if error is not None else "over_budget" if session.over_budget else "ok"
-    grade, grades = await _grades(solution, example.target, setup)
+    grade, grades, details = await _grades(solution, example.target, setup)
     return {
         "run_id": run_id,
         "problem_id": example.problem.id,
@@ -122,7 +122,7 @@ async def solve(
         "status": status,
         "question": example.problem.question,
         "solution": {
-            **solution.details,
+            **details,
             "answer": solution.answer,
             "candidates": [
                 _candidate(c, g, group)
@@ -143,14 +143,21 @@ async def solve(
     }
 
 
-async def _grades(solution: Solution, target: str | None, setup: Setup) -> tuple[Grade, list[Grade]]:
-    """The grades of the answer and of every candidate; each distinct answer is checked once."""
-    said = [solution.answer, *(c.answer for c in solution.candidates)]
+async def _grades(solution: Solution, target: str | None, setup: Setup) -> tuple[Grade, list[Grade], Mapping[str, Any]]:
+    """The grades of the answer and of every candidate, and the details with a verdict (`correct`) on what each round
+    would have answered. Each distinct answer is checked once.
+    """
+    rounds = solution.details.get("rounds", ())
+    said = [solution.answer, *(c.answer for c in solution.candidates), *(r["answer"] for r in rounds)]
     distinct = list(dict.fromkeys(said))
     found = await asyncio.gather(*(setup.checker.grade(answer, target) for answer in distinct))
     by_answer = dict(zip(distinct, found, strict=True))
     first, *rest = (by_answer[answer] for answer in said)
-    return first, rest
+    count = len(solution.candidates)
+    if not rounds:
+        return first, rest, solution.details
+    graded = [{**r, "correct": g.correct} for r, g in zip(rounds, rest[count:], strict=True)]
+    return first, rest[:count], {**solution.details, "rounds": graded}
 
 
 def _candidate(candidate: Candidate, grade: Grade, group: int) -> Record:
