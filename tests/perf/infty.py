@@ -4,8 +4,8 @@
     python tests/perf/infty.py throughput [--limit 200]    64 chains in flight, self-consistency, one question at a time
     python tests/perf/infty.py prompted gsm8k=FILE -m MODEL [--limit 24] [--window 256] [--summary 80]
 
-Everything of a part runs on one engine, through `tts.evaluate`. Throughput is the engine's generated tokens over the wall
-time from the first problem to the last; the sides take turns, and the ratio is the median over `--turns`.
+Everything of a part runs on one engine, through `tts.evaluate`. Throughput is the engine's generated tokens over the
+wall time from the first problem to the last; the sides take turns, and the ratio is the median over `--turns`.
 """
 
 from __future__ import annotations

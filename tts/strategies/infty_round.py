@@ -44,14 +44,10 @@ class Rounds:
             asked = session.ask(problem).messages[0].content
             prefill += "\n\n" if prefill else ""
             return session.render("infty-prompted", prefill, prompt=asked, tag=self._history)
-        return session.render(
-            "infty-round" if session.model == nano.NAME else session.prompt,
-            prefill,
-            question=problem.question,
-            context=problem.context,
-            choices=problem.choices,
-            steps=self.shape.steps,
-        )
+        if session.model == nano.NAME:
+            words = {"question": problem.question, "context": problem.context, "steps": self.shape.steps}
+            return session.render("infty-round", prefill, **words)
+        return session.ask(problem, prefill)
 
     async def write(self, number: int, history: str, *, insist: bool) -> Round | None:
         """A round; None when the budget admits none. One that is off the format is `malformed`, and to be written

@@ -28,6 +28,7 @@ class InftyThink:
     """
 
     takes_verifier: ClassVar[bool] = True
+    templates: ClassVar[tuple[str, ...]] = ("infty-round", "infty-history", "infty-prompted", "infty-sum-up")
 
     n: int = field(default=1, metadata={"help": "chains", "min": 1})
     window: int = field(default=4096, metadata={"help": "tokens of a round, its summary included", "min": 2})

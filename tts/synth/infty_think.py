@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tts import catalog
 from tts.errors import DataError, InputError, RequestError
-from tts.evaluate import Stop
 from tts.rows import FILE_SUFFIXES, read_rows
 from tts.session import Session, Setup
 from tts.synth.output import KEPT, Output
 from tts.synth.segments import parse, rows, segments
 from tts.types import Message, Problem
+
+if TYPE_CHECKING:
+    from tts.evaluate import Stop
 
 DEFAULT_SOURCE = "open-r1/OpenR1-Math-220k"
 QUESTION_FIELDS = ("question", "problem", "prompt", "instruction")
