@@ -34,7 +34,8 @@ class Rounds:
         history, self._think, summary = shape.tags
         self._history, self._open, self._close = history, f"<{summary}>", f"</{summary}>"
         self._starts_thinking = bool(self._think) and self.prompt("").text.rstrip().endswith(f"<{self._think}>")
-        self._lead_tokens = max(len(session.encode(self._lead(thinking))) for thinking in (False, bool(self._think)))
+        lead = max(len(session.encode(self._lead(thinking))) for thinking in (False, bool(self._think)))
+        self._frame = lead + len(self.prompt("x").token_ids) - len(self.prompt("").token_ids)
 
     def prompt(self, history: str) -> Prompt:
         """The question, and the last summary where the assistant's turn begins."""
@@ -182,9 +183,11 @@ class Rounds:
         return await self.session.sample(prompt, n, sampling, priority=self.priority)
 
     def _room(self, prompt: Prompt) -> int:
-        """Tokens of reasoning that a round may have: its window without what the summary may need."""
+        """Tokens of reasoning that a round may have: its window without what the summary may need, and without the tags
+        and words around this summary and the last, so that no context is more than question, summary and window.
+        """
         window = min(self.shape.window, self.session.room(prompt))
-        room = window - self.shape.summary - self._lead_tokens
+        room = window - self.shape.summary - self._frame
         if room < 1:
             raise RequestError(
                 f"a window of {window} tokens has no room for reasoning beside a summary of {self.shape.summary}",
