@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from test_resume import _finished_seeds, _outcome
 
 from tts.engines.scripted import Reply
 from tts.errors import InputError, RequestError
+from tts.sawtooth import by_round
 from tts.session import Session
 from tts.strategies.infty_think import InftyThink
 from tts.types import Budget, Completion, Problem, Prompt, StepScores
@@ -422,5 +424,26 @@ def test_show_draws_the_rounds_and_records_grade_them(tmp_path: Path) -> None:
     assert "Σ context²" in shown
     assert "── chain 0, round 3: summary" not in shown
     assert "── chain 0, round 3: summary" in tts("show", run, "s", "--rounds").stdout
+    table = tts("show", run, "--rounds", "--json")
+    rows = json.loads(table.stdout)
+    assert [row["chains"] for row in rows] == [1] * 5
+    assert [row["accuracy"] for row in rows] == [0.0] * 4 + [float(rounds[4]["correct"])]
+    assert rows[2]["most_context"] == rounds[2]["context"]
+    assert "accuracy if stopped here" in tts("show", run, "--rounds").stdout
     with sqlite3.connect(run / "journal.sqlite") as db:
         assert db.execute("SELECT count(*) FROM calls").fetchone() == (9,)
+
+
+def test_stopping_earlier_keeps_what_a_chain_had_ended_with() -> None:
+    def made(chain: int, number: int, correct: bool, finish: str = "summary") -> dict[str, Any]:
+        here = {"chain": chain, "round": number, "correct": correct, "finish": finish}
+        return {**here, "context": 10 * number, "tokens": 5}
+
+    long = [made(0, 1, False), made(0, 2, True), made(0, 3, False, "conclusion")]
+    short = [made(1, 1, False, "malformed"), made(1, 1, True, "conclusion")]
+    rows = by_round([{"solution": {"rounds": long + short}, "grade": {"correct": False}}])
+    assert [row.accuracy for row in rows] == [0.5, 1.0, 0.5]
+    assert [row.chains for row in rows] == [2, 1, 1]
+    assert rows[0].ends == {"summary": 1, "malformed": 1, "conclusion": 1}
+    assert by_round([{"solution": {"rounds": long}, "grade": {"correct": None}}])[0].accuracy is None
+    assert by_round([{"solution": {}, "grade": {"correct": True}}]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,9 @@ from tts.errors import InputError
 def show(
     run: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")],
     problem: Annotated[str | None, typer.Argument(help="A problem's id.", metavar="ID")] = None,
-    rounds: Annotated[bool, typer.Option("--rounds", help="The text of every round too.")] = False,
+    rounds: Annotated[
+        bool, typer.Option("--rounds", help="Rounds: of all problems together, or the texts of one.")
+    ] = False,
     wrong: Annotated[bool, typer.Option("--wrong", help="Only problems answered wrongly.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Records as JSON.")] = False,
 ) -> None:
@@ -22,6 +25,8 @@ def show(
     from tts.store import read_records
 
     records = read_records(run)
+    if problem is None and rounds:
+        return _by_round(run, json)
     if problem is None:
         chosen = (r for r in records if not wrong or r["grade"]["correct"] is False)
         return _list(list(chosen), json)
@@ -78,6 +83,31 @@ def _detail(record: dict[str, Any], *, texts: bool) -> None:
             f"{candidate['finish']}, {candidate['generated_tokens']} tokens{logprob}{scores}"
         )
         console.say(candidate["text"].strip())
+
+
+def _by_round(run: Path, as_json: bool) -> None:
+    """How far chains of rounds went, and the accuracy if they had stopped earlier."""
+    from tts.sawtooth import by_round
+    from tts.store import read_records
+
+    rows = by_round(read_records(run))
+    if not rows:
+        raise InputError(f"{run} has no rounds", "infty-think makes them")
+    if as_json:
+        return console.say_json([asdict(row) for row in rows])
+    columns = ("round", "chains", "mean context", "largest", "tokens", "ends", "accuracy if stopped here")
+    return console.table(
+        None,
+        columns,
+        (
+            (
+                *(row.round, row.chains, f"{row.context:.0f}", row.most_context, f"{row.tokens:.0f}"),
+                ", ".join(f"{end} {count}" for end, count in sorted(row.ends.items(), key=lambda e: -e[1])),
+                "" if row.accuracy is None else f"{100 * row.accuracy:.1f} %",
+            )
+            for row in rows
+        ),
+    )
 
 
 def _rounds(solution: dict[str, Any], *, texts: bool) -> None:
