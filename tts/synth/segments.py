@@ -37,20 +37,22 @@ def paragraphs(text: str) -> list[str]:
 def segments(text: str, limit: int, count: Callable[[str], int]) -> list[str] | None:
     """Paragraphs packed in order into segments of at most `limit` tokens; None where one alone has more.
 
-    `count` says how many tokens a text has.
+    `count` says how many tokens a text has. Segments are filled by the sum of their paragraphs' tokens; where the whole
+    has more than its parts (a tokenizer need not add up), the last ones go to the next segment.
     """
+    waiting = [(p, count(f"\n\n{p}")) for p in paragraphs(text)][::-1]
     packed: list[str] = []
-    size = 0
-    for paragraph in paragraphs(text):
-        own = count(paragraph)
-        if own > limit:
-            return None
-        size += count(f"\n\n{paragraph}")
-        if packed and size <= limit and count(f"{packed[-1]}\n\n{paragraph}") <= limit:
-            packed[-1] += f"\n\n{paragraph}"
-        else:
-            packed.append(paragraph)
-            size = own
+    while waiting:
+        taken = [waiting.pop()]
+        size = taken[0][1]
+        while waiting and size + waiting[-1][1] <= limit:
+            taken.append(waiting.pop())
+            size += taken[-1][1]
+        while count(whole := "\n\n".join(p for p, _ in taken)) > limit:
+            if len(taken) == 1:
+                return None
+            waiting.append(taken.pop())
+        packed.append(whole)
     return packed
 
 
