@@ -20,6 +20,7 @@ from tts.engines.scripted import Reply
 from tts.errors import InputError, RequestError
 from tts.sawtooth import by_round
 from tts.session import Session
+from tts.strategies.infty_round import Rounds
 from tts.strategies.infty_think import InftyThink
 from tts.types import Budget, Completion, Problem, Prompt, StepScores
 
@@ -447,3 +448,20 @@ def test_stopping_earlier_keeps_what_a_chain_had_ended_with() -> None:
     assert rows[0].ends == {"summary": 1, "malformed": 1, "conclusion": 1}
     assert by_round([{"solution": {"rounds": long}, "grade": {"correct": None}}])[0].accuracy is None
     assert by_round([{"solution": {}, "grade": {"correct": True}}]) == []
+
+
+def test_tags_that_are_special_tokens_are_found_though_the_text_hides_them() -> None:
+    class Hiding:
+        """A tokenizer of characters, for which the tag is token 7."""
+
+        def encode(self, text: str) -> tuple[int, ...]:
+            return (7,) if text == "<summary>" else tuple(map(ord, text))
+
+        def decode(self, token_ids: tuple[int, ...]) -> str:
+            return "".join(chr(i) for i in token_ids if i != 7)
+
+    rounds: Any = object.__new__(Rounds)
+    rounds.session, rounds._open = Hiding(), "<summary>"
+    assert rounds._split(Completion("ab", "stop", (97, 7, 98))) == ("a", "b")
+    assert rounds._split(Completion("ab", "stop", (97, 98))) == ("ab", None)
+    assert rounds._split(Completion("a<summary>b", "stop", tuple(map(ord, "a<summary>b")))) == ("a", "b")
