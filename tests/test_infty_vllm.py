@@ -37,7 +37,7 @@ def test_rounds_of_the_embedded_model(tmp_path: Path) -> None:
                     strategy = InftyThink(window=112, summary=16, rounds=12)
                     solutions = await asyncio.gather(*(strategy.solve(p, Session(p, setup)) for p in problems))
                     endless = replace(setup, sampling=Sampling(temperature=0.8, ignore_eos=True))
-                    shape = Shape(window=120, summary=24, tags=TAGS, trained=False, summaries=1, steps=4)
+                    shape = Shape(window=300, summary=24, tags=TAGS, trained=False, summaries=1, steps=4)
                     writer = Rounds(shape, problems[0], Session(problems[0], endless))
                     return solutions, await writer.write(1, "", insist=True)
         finally:
