@@ -12,7 +12,7 @@ from conftest import ROOT
 
 LAYERS = [
     {"types", "errors"},
-    {"catalog", "selection", "stats", "estimators", "flops", "rows"},
+    {"catalog", "selection", "stats", "estimators", "flops", "rows", "sawtooth"},
     {"paired"},
     {"journal", "notes", "verify", "nano", "predictability", "amortise"},
     {"session"},

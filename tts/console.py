@@ -197,6 +197,24 @@ class Board:
             await asyncio.sleep(HEARTBEAT)
 
 
+@contextlib.asynccontextmanager
+async def beating(line: Callable[[], str]) -> AsyncIterator[None]:
+    """A line of progress every half minute."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            note(line())
+
+    ticker = asyncio.ensure_future(beat())
+    try:
+        yield
+    finally:
+        ticker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticker
+
+
 MARKS = "o+x*#@%&"
 
 

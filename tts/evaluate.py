@@ -118,7 +118,7 @@ async def solve(
         stop.sessions.discard(session)
         usage = session.close()
     status: Status = "error" if error is not None else "over_budget" if session.over_budget else "ok"
-    grade, grades = await _grades(solution, example, setup)
+    grade, grades, details = await _grades(solution, example, setup)
     return {
         "run_id": run_id,
         "problem_id": example.problem.id,
@@ -127,7 +127,7 @@ async def solve(
         "question": example.problem.question,
         "metadata": dict(example.metadata),
         "solution": {
-            **solution.details,
+            **details,
             "answer": solution.answer,
             "candidates": [
                 _candidate(c, g, group)
@@ -148,14 +148,21 @@ async def solve(
     }
 
 
-async def _grades(solution: Solution, example: Example, setup: Setup) -> tuple[Grade, list[Grade]]:
-    """The grades of the answer and of every candidate; each distinct answer is checked once."""
-    said = [solution.answer, *(c.answer for c in solution.candidates)]
+async def _grades(solution: Solution, example: Example, setup: Setup) -> tuple[Grade, list[Grade], Mapping[str, Any]]:
+    """The grades of the answer and of every candidate, and the details with a verdict (`correct`) on what each round
+    would have answered. Each distinct answer is checked once.
+    """
+    rounds = solution.details.get("rounds", ())
+    said = [solution.answer, *(c.answer for c in solution.candidates), *(r["answer"] for r in rounds)]
     distinct = list(dict.fromkeys(said))
     found = await asyncio.gather(*(setup.checker.grade(a, example.target, example.checker) for a in distinct))
     by_answer = dict(zip(distinct, found, strict=True))
     first, *rest = (by_answer[answer] for answer in said)
-    return first, rest
+    count = len(solution.candidates)
+    if not rounds:
+        return first, rest, solution.details
+    graded = [{**r, "correct": g.correct} for r, g in zip(rounds, rest[count:], strict=True)]
+    return first, rest[:count], {**solution.details, "rounds": graded}
 
 
 def _candidate(candidate: Candidate, grade: Grade, group: int) -> Record:

@@ -1,5 +1,5 @@
-"""What a token costs: 2 FLOPs for each non-embedding parameter it passes through (Kaplan et al. 2020,
-arXiv:2001.08361, section 2.1; attention over the context is left out). Counted from a model's configuration."""
+"""What a token costs, counted from a model's configuration: 2 FLOPs for each non-embedding parameter it passes through
+(Kaplan et al. 2020, arXiv:2001.08361, section 2.1; attention over the context is left out), and its keys and values."""
 
 from __future__ import annotations
 
@@ -39,3 +39,18 @@ def flops_per_token(config: Mapping[str, Any]) -> float | None:
     """Forward-pass FLOPs for one computed token; None where the architecture is not understood."""
     parameters = active_parameters(config)
     return None if parameters is None else 2.0 * parameters
+
+
+def kv_bytes_per_token(config: Mapping[str, Any]) -> int | None:
+    """Bytes of key-value cache that a token of context takes: a key and a value of each key-value head in each layer,
+    in the weights' own number format (a cache in another one takes its share of that). None where the architecture is
+    not understood, attention in only some of the layers included.
+    """
+    config = config.get("text_config") or config
+    uniform = set(config.get("layer_types") or ["full_attention"]) == {"full_attention"}
+    if active_parameters(config) is None or "layers_block_type" in config or "kv_lora_rank" in config or not uniform:
+        return None
+    heads = config["num_attention_heads"]
+    head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    width = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
+    return int(2 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * head_dim * width)

@@ -129,7 +129,9 @@ def _check_combinations(settings: Settings) -> None:
     strategy = build_strategy(settings)
     takes_verifier = getattr(strategy, "takes_verifier", False)
     if settings.verifier and not takes_verifier:
-        raise InputError(f"strategy {settings.strategy!r} uses no verifier", "best-of-n does")
+        raise InputError(f"strategy {settings.strategy!r} uses no verifier", "best-of-n and infty-think do")
+    if check := getattr(strategy, "check", None):
+        check(settings.verifier)
     if settings.verifier:
         load_verifier(settings.verifier)
     elif takes_verifier and getattr(strategy, "select", None) in BY_VERIFIER:

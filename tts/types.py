@@ -216,6 +216,8 @@ class Engine(Protocol):
     """Prompt and generated tokens together."""
     flops_per_token: float | None
     """Forward-pass FLOPs a computed token costs; None where the model's configuration is unknown."""
+    kv_bytes_per_token: int | None
+    """Bytes of key-value cache a token of context takes; None where the model's configuration is unknown."""
     notes: list[str]
     """What the user should be told once: the model's own sampling defaults, a missing chat template."""
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import tts
-from tts.cli import data, sleep
+from tts.cli import data, sleep, synth
 from tts.cli.check import check
 from tts.cli.compare import compare
 from tts.cli.doctor import doctor
@@ -44,6 +44,7 @@ app.command("list")(list_)
 app.command("doctor")(doctor)
 app.add_typer(sleep.app, name="sleep")
 app.add_typer(data.app, name="data")
+app.add_typer(synth.app, name="synth")
 
 
 def _version(wanted: bool) -> None:

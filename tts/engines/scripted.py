@@ -47,6 +47,7 @@ class ScriptedEngine:
 
     kind = "scripted"
     flops_per_token: float | None = 2e6
+    kv_bytes_per_token: int | None = 1024
 
     def __init__(
         self,
@@ -75,6 +76,10 @@ class ScriptedEngine:
         ids = tuple(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=4).digest()) & 0x7FFFFFFF for w in words)
         self._words.update(zip(ids, words, strict=True))
         return ids
+
+    def learn(self, text: str) -> None:
+        """Take in the words of a text that another life of the engine said, so that its tokens can be read."""
+        self.encode(text)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         return "".join(self._words[i] for i in token_ids)

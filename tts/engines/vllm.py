@@ -16,7 +16,7 @@ from tts.engines.confidence import self_certainty
 from tts.engines.startup import check_model, hardware, installed_version, start
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.errors import EngineDead, RequestError
-from tts.flops import flops_per_token
+from tts.flops import flops_per_token, kv_bytes_per_token
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
 StopTokens = tuple[frozenset[int], bool]
@@ -50,6 +50,7 @@ class VLLMEngine:
         self.max_model_len: int = config.model_config.max_model_len
         self._hf_config = config.model_config.hf_config.to_dict()
         self.flops_per_token = flops_per_token(self._hf_config)
+        self.kv_bytes_per_token = kv_bytes_per_token(self._hf_config)
         self._vocabulary: int = config.model_config.get_vocab_size()
         self._defaults = dict(config.model_config.get_diff_sampling_param())
         self._template = ChatTemplate(self._llm.get_tokenizer(), template)

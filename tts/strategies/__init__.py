@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tts.strategies.best_of_n import BestOfN
+from tts.strategies.infty_think import InftyThink
 from tts.strategies.self_consistency import SelfConsistency
 from tts.strategies.single import Single
 from tts.strategies.sleep_time import SleepTime
@@ -12,4 +13,5 @@ STRATEGIES = {
     "self-consistency": SelfConsistency,
     "best-of-n": BestOfN,
     "sleep-time": SleepTime,
+    "infty-think": InftyThink,
 }

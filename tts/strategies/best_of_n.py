@@ -45,10 +45,15 @@ class BestOfN:
         candidates = session.read(await session.sample(prompt, self.n))
         if session.verifier:
             candidates = await session.scored(prompt, candidates)
-        winner, candidates = await self._choose(candidates, session)
+        winner, candidates = await self.choose(candidates, session)
         return Solution(winner.answer if winner else None, candidates)
 
-    async def _choose(self, candidates: list[Candidate], session: Session) -> tuple[Candidate | None, list[Candidate]]:
+    async def choose(self, candidates: list[Candidate], session: Session) -> tuple[Candidate | None, list[Candidate]]:
+        """The chosen candidate (None: none has an answer), and all of them with the scores it was chosen by.
+
+        Raises:
+            RequestError: no candidate has such a score.
+        """
         chosen = self.selector(session.verifier)
         score = by_verifier(session.verifier or "") if chosen in BY_VERIFIER else SCORERS.get(chosen)
         if chosen == "majority" or score is None:
