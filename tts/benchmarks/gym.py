@@ -16,11 +16,14 @@ from tts.types import Example, Grade, Problem
 
 SIZE = 100
 """Problems of a task unless `size=` says otherwise."""
+LONGEST = 2000
+"""Characters of an answer that a task of `EVALUATING` takes."""
 EVALUATING = {
     *("binary_matrix", "countdown", "intermediate_integration", "n_queens", "polynomial_multiplication", "puzzle24"),
     *("simple_integration", "spiral_matrix", "string_insertion"),
 }
-"""Tasks whose scorer evaluates the answer as Python. It only gets one that is an arithmetic expression or a list."""
+"""Tasks whose scorer evaluates the answer as Python. It never sees the model's text: an answer that is an arithmetic
+expression or a list of such is written anew from its syntax tree, any other is not understood."""
 _FUNCTIONS = {
     *("sin", "cos", "tan", "sec", "csc", "cot", "asin", "acos", "atan", "sinh", "cosh", "tanh"),
     *("exp", "log", "ln", "sqrt", "Abs"),
@@ -101,11 +104,12 @@ class GymChecker:
     """Seconds a verdict may take: the first one in a process loads the library."""
 
     def __call__(self, answer: str, target: str) -> Grade:
-        if self.task in EVALUATING and not is_harmless(answer):
+        read = rewritten(answer) if self.task in EVALUATING else answer
+        if read is None:
             return Grade(False, "answer_unparsed", answer, target)
         data = _dataset(self.task, self.options)
         try:
-            score = data.score_answer(answer, data[self.index])
+            score = data.score_answer(read, data[self.index])
         except Exception:  # a scorer that cannot read an answer
             return Grade(False, "answer_unparsed", answer, target)
         return Grade(bool(score >= 1.0), "ok", answer, target, "reasoning-gym")
@@ -118,15 +122,19 @@ def _dataset(task: str, options: str) -> Any:
     return reasoning_gym.create_dataset(task, **json.loads(options))
 
 
-def is_harmless(answer: str) -> bool:
-    """Whether a text is an arithmetic expression or a list of such, with calls to elementary functions alone."""
+def rewritten(answer: str) -> str | None:
+    """An arithmetic expression, or a list of such, with calls to elementary functions alone, spelled from its syntax
+    tree; None for any other text.
+    """
+    if len(answer) > LONGEST:
+        return None
     try:
         tree = ast.parse(answer.strip(), mode="eval")
+        for node in ast.walk(tree):
+            if not isinstance(node, _NODES) or (isinstance(node, ast.Name) and "__" in node.id):
+                return None
+            if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS):
+                return None
+        return ast.unparse(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    for node in ast.walk(tree):
-        if not isinstance(node, _NODES) or (isinstance(node, ast.Name) and "__" in node.id):
-            return False
-        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS):
-            return False
-    return True
+        return None
