@@ -98,13 +98,13 @@ def record(problem: str, correct: bool | None, candidates: list[tuple[int, bool]
 
 def test_unscored_and_failed_problems_are_not_in_the_denominator() -> None:
     failed = {**record("c", None, []), "status": "error"}
-    found = summarise(pools([record("a", True, [(0, True)]), record("b", None, [(0, False)]), failed]))
+    found = summarise(pools([record("a", True, [(0, True)]), record("b", None, [(0, False)]), failed])).metrics
     assert found["accuracy"].value == 1.0
 
 
 def test_attempts_are_averaged_within_a_problem_first() -> None:
     rows = [record("a", True, [(0, True)]), record("a", False, [(0, False)], 1), record("b", True, [(0, True)])]
-    found = summarise(pools(rows))
+    found = summarise(pools(rows)).metrics
     assert found["accuracy"].value == pytest.approx(0.75)
     assert found["avg@1"].value == pytest.approx(0.75)
 
@@ -112,8 +112,8 @@ def test_attempts_are_averaged_within_a_problem_first() -> None:
 def test_wrong_answers_of_two_attempts_make_no_majority() -> None:
     rows = [record("a", True, [(0, True)]), record("a", False, [(0, False)], 1), record("a", False, [(0, False)], 2)]
     # Classes are numbered per attempt: nothing says that the two wrong answers are the same one.
-    assert summarise(pools(rows))["maj@3"].value == pytest.approx(1 / 3)
+    assert summarise(pools(rows)).metrics["maj@3"].value == pytest.approx(1 / 3)
 
 
 def test_nothing_scored_gives_no_metric() -> None:
-    assert summarise([]) == {}
+    assert summarise([]).metrics == {}

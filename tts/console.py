@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -223,11 +224,20 @@ def plot(curves: Mapping[str, Sequence[tuple[float, float]]], width: int = 64, h
 
 def results(content: Mapping[str, Any], where: str) -> None:
     """A run's metrics, what it cost, and how many problems they rest on."""
-    counts, usage = content["counts"], content["usage"]
-    rows = [(name, f"{100 * m['value']:.1f} %", _interval(m), _method(m)) for name, m in content["metrics"].items()]
+    counts, usage, metrics = content["counts"], content["usage"], content["metrics"]
+    most = max((int(match[1]) for name in metrics if (match := _AT_K.search(name))), default=0)
+    rows = [
+        (name, f"{100 * m['value']:.1f} %", _interval(m), _method(m))
+        for name, m in metrics.items()
+        if not name.endswith(("_rate", "_per_correct")) and (not name.startswith(_AT_MOST_ONLY) or f"@{most}" in name)
+    ]
     if rows:
         table(None, ("metric", "value", "95 % interval", "by"), rows)
+    for why in content.get("absent", {}).values():
+        note(f"not known: {why}")
     parts = [f"{counts['scored']} of {counts['records']} scored"]
+    if counts["scored"] < counts["records"]:
+        parts[0] += f" ({100 * counts['scored'] / counts['records']:.1f} %)"
     for name, words in (
         ("errors", "failed"), ("unscored", "unscored (target not understood)"), ("no_answer", "without an answer"),
         ("over_budget", "over budget"), ("checker_timeouts", "checker timeouts"),
@@ -244,7 +254,16 @@ def results(content: Mapping[str, Any], where: str) -> None:
         f"{usage['prompt_tokens']:,} prompt tokens{cached}, {usage['generated_tokens']:,} generated{wasted}{flops}, "
         f"{usage['seconds']:,.1f} s"
     )
+    if "tokens_per_correct" in metrics:
+        costs = {unit: metrics.get(f"{unit}_per_correct") for unit in ("tokens", "flops", "seconds")}
+        tokens, flops, seconds = ("" if m is None else f"{m['value']:,.4g}" for m in costs.values())
+        say(f"a right answer cost {tokens} tokens" + (f", {flops} FLOPs" if flops else "") + f", {seconds} s")
     note(f"run directory: {where}")
+
+
+_AT_K = re.compile(r"@(\d+)")
+_AT_MOST_ONLY = ("pass^", "oracle_gap@", "filtered@")
+"""Metrics that the terminal shows at the largest k alone; results.json and the tables have every k."""
 
 
 def _interval(metric: Mapping[str, Any]) -> str:
