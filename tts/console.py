@@ -225,16 +225,17 @@ def plot(curves: Mapping[str, Sequence[tuple[float, float]]], width: int = 64, h
 def results(content: Mapping[str, Any], where: str) -> None:
     """A run's metrics, what it cost, and how many problems they rest on."""
     counts, usage, metrics = content["counts"], content["usage"], content["metrics"]
-    most = max((int(match[1]) for name in metrics if (match := _AT_K.search(name))), default=0)
+    most = max(map(_k, metrics), default=0)
     rows = [
         (name, f"{100 * m['value']:.1f} %", _interval(m), _method(m))
         for name, m in metrics.items()
-        if not name.endswith(("_rate", "_per_correct")) and (not name.startswith(_AT_MOST_ONLY) or f"@{most}" in name)
+        if not name.endswith(("_rate", "_per_correct")) and (not name.startswith(_AT_MOST_ONLY) or _k(name) == most)
     ]
     if rows:
         table(None, ("metric", "value", "95 % interval", "by"), rows)
-    for why in content.get("absent", {}).values():
-        note(f"not known: {why}")
+    for name, why in content.get("absent", {}).items():
+        if name.startswith("@"):
+            note(why)
     parts = [f"{counts['scored']} of {counts['records']} scored"]
     if counts["scored"] < counts["records"]:
         parts[0] += f" ({100 * counts['scored'] / counts['records']:.1f} %)"
@@ -261,9 +262,15 @@ def results(content: Mapping[str, Any], where: str) -> None:
     note(f"run directory: {where}")
 
 
-_AT_K = re.compile(r"@(\d+)")
+_AT_K = re.compile(r"[@^](\d+)")
 _AT_MOST_ONLY = ("pass^", "oracle_gap@", "filtered@")
 """Metrics that the terminal shows at the largest k alone; results.json and the tables have every k."""
+
+
+def _k(metric: str) -> int:
+    """The k of a metric's name, 0 for one that has none."""
+    match = _AT_K.search(metric)
+    return int(match[1]) if match else 0
 
 
 def _interval(metric: Mapping[str, Any]) -> str:

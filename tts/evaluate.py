@@ -50,11 +50,14 @@ async def evaluate(
     watch: Watch,
     stop: Stop,
     repeats: int = 1,
+    vary: Callable[[Example, int], Example] | None = None,
     done: Collection[tuple[str, int]] = (),
     run_id: str = "",
     errors_log: Path | None = None,
 ) -> None:
     """Solve each example `repeats` times, at most `concurrency` at once; `write` gets a record as each ends.
+
+    `vary` makes of an example what an attempt sees of it.
 
     Raises:
         RunStopped: the engine or the disk failed; what was written stays.
@@ -66,7 +69,8 @@ async def evaluate(
             if stop.draining:
                 return
             watch.began(example.problem.id)
-            record = await solve(example, attempt, strategy, setup, stop, run_id, errors_log)
+            shown = vary(example, attempt) if vary else example
+            record = await solve(shown, attempt, strategy, setup, stop, run_id, errors_log)
             if stop.stopped:
                 return
             write(record)
@@ -114,13 +118,14 @@ async def solve(
         stop.sessions.discard(session)
         usage = session.close()
     status: Status = "error" if error is not None else "over_budget" if session.over_budget else "ok"
-    grade, grades = await _grades(solution, example.target, setup)
+    grade, grades = await _grades(solution, example, setup)
     return {
         "run_id": run_id,
         "problem_id": example.problem.id,
         "attempt": attempt,
         "status": status,
         "question": example.problem.question,
+        "metadata": dict(example.metadata),
         "solution": {
             **solution.details,
             "answer": solution.answer,
@@ -143,11 +148,11 @@ async def solve(
     }
 
 
-async def _grades(solution: Solution, target: str | None, setup: Setup) -> tuple[Grade, list[Grade]]:
+async def _grades(solution: Solution, example: Example, setup: Setup) -> tuple[Grade, list[Grade]]:
     """The grades of the answer and of every candidate; each distinct answer is checked once."""
     said = [solution.answer, *(c.answer for c in solution.candidates)]
     distinct = list(dict.fromkeys(said))
-    found = await asyncio.gather(*(setup.checker.grade(answer, target) for answer in distinct))
+    found = await asyncio.gather(*(setup.checker.grade(a, example.target, example.checker) for a in distinct))
     by_answer = dict(zip(distinct, found, strict=True))
     first, *rest = (by_answer[answer] for answer in said)
     return first, rest

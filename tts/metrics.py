@@ -147,8 +147,8 @@ def _absent(counts: Sequence[int]) -> dict[str, str]:
     """Why there is no metric at a k that some problems have candidates for."""
     least = min(counts)
     return {
-        f"@{k}": f"k = {k} needs {k} candidates of each problem; {sum(c < k for c in counts)} of {len(counts)} scored "
-        f"problems have fewer, the least {least}"
+        f"@{k}": f"nothing at k = {k}: {sum(c < k for c in counts)} of {len(counts)} scored problems have fewer "
+        f"candidates, the least {least}"
         for k in ladder(max(counts))
         if k > least
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 import tts
 from tts import catalog
-from tts.benchmarks import Benchmark, select
+from tts.benchmarks import Benchmark, arranged, select, with_permutation
 from tts.errors import InputError, RunDirectoryError, RunStopped
 from tts.evaluate import Stop, Watch, evaluate
 from tts.journal import Journal
@@ -72,6 +72,7 @@ class Plan:
             "extract": list(b.extract),
             "checker": b.checker,
             "seed": s.seed,
+            **({"permute": s.permute} if s.permute else {}),
         }
 
     @property
@@ -105,6 +106,8 @@ def plan(settings: Settings, name: str, benchmark: Benchmark, output: Path, repe
         InputError: nothing to grade against, an empty selection, an unknown prompt.
     """
     strategy = build_strategy(settings)
+    if settings.permute:
+        benchmark = with_permutation(benchmark)
     examples = select(benchmark.examples, settings.limit)
     if not any(e.target is not None for e in examples):
         raise InputError(
@@ -160,6 +163,11 @@ def _begin(planned: Plan, run: RunDirectory, engine: Engine, life: dict[str, Any
     )
 
 
+def _by_attempt(example: Example, attempt: int) -> Example:
+    """Options in an order of the attempt's own; the first attempt has the record's."""
+    return arranged(example, f"{example.problem.id}#{attempt}" if attempt else example.problem.id)
+
+
 def _mended(run: RunDirectory) -> list[dict[str, Any]]:
     """Earlier lives; one that was killed gets the time of its last record as its end."""
     lives: list[dict[str, Any]] = run.manifest.get("lives", [])
@@ -205,6 +213,7 @@ async def execute(
                 write=run.record,
                 watch=watch,
                 stop=stop,
+                vary=_by_attempt if settings.permute == "per-attempt" else None,
                 repeats=planned.repeats,
                 done=frozenset(run.done),
                 run_id=run.manifest["run_id"],

@@ -111,9 +111,9 @@ class Session:
         return self._setup.engine.render([Message("user", text)], prefill)
 
     def read(self, completions: Sequence[Completion]) -> list[Candidate]:
-        """Completions with their answers. From a truncated one only a closed box counts as an answer."""
+        """Completions with their answers. From a truncated one only a closed box or tag counts."""
         methods = self._setup.extract
-        closed = tuple(m for m in methods if m == "boxed")
+        closed = tuple(m for m in methods if m in ("boxed", "tag"))
         return [Candidate(c, extract(c.text, methods if c.finish == "stop" else closed)) for c in completions]
 
     async def classes(self, candidates: Sequence[Candidate]) -> list[int]:

@@ -59,6 +59,7 @@ class Settings(BaseModel):
     output: Path | None = None
     resume: bool = False
     reuse: tuple[Path, ...] = ()
+    permute: Literal["per-record", "per-attempt"] | None = None
     question_field: str | None = None
     target_field: str | None = None
     context_field: str | None = None

@@ -33,11 +33,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A problem with its target; `target` is None where there is nothing to grade against."""
+    """A problem with its target; `target` is None where there is nothing to grade against.
+
+    `metadata` goes into the record: cluster, level and subject where the benchmark has them, choices as shown and their
+    permutation. `checker` grades this problem in place of the symbolic one.
+    """
 
     problem: Problem
     target: str | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    checker: Checker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +325,6 @@ class Strategy(Protocol):
 
 
 class Checker(Protocol):
-    """Compares an answer with a target: pure, and run in a worker that can be killed."""
+    """Compares an answer with a target: pure, hashable, and run in a worker that can be killed."""
 
     def __call__(self, answer: str, target: str) -> Grade: ...

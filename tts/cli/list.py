@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tts import catalog, console
+from tts.errors import InputError
 
 
 def list_(
@@ -14,9 +15,12 @@ def list_(
         Literal["strategies", "benchmarks", "verifiers", "prompts"],
         typer.Argument(help="strategies, benchmarks, verifiers or prompts."),
     ],
+    name: Annotated[str | None, typer.Argument(help="All that a benchmark's card says.", metavar="NAME")] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List strategies with their options, benchmarks, verifiers or prompts."""
+    if name is not None:
+        return _card(kind, name, json)
     content = {
         "strategies": _strategies,
         "benchmarks": _benchmarks,
@@ -33,6 +37,23 @@ def list_(
     else:
         columns = tuple(content[0]) if content else ("name",)
         console.table(None, columns, (tuple(entry.values()) for entry in content))
+    return None
+
+
+def _card(kind: str, name: str, as_json: bool) -> None:
+    if kind != "benchmarks":
+        raise InputError(f"{kind} have no page of their own", f"tts list {kind} says all there is")
+    from tts.benchmarks import Card
+
+    card, source = catalog.load("evals", name, Card)
+    content = {"name": card.name, "card": str(source.path), **card.model_dump(exclude_defaults=True)}
+    if as_json:
+        return console.say_json(content)
+    return console.table(None, ("field", "value"), ((k, _shown(v)) for k, v in content.items()))
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _strategies() -> list[dict[str, Any]]:
@@ -55,7 +76,8 @@ def _benchmarks() -> list[dict[str, Any]]:
 
     cards = (catalog.load("evals", name, Card)[0] for name in catalog.names("evals"))
     return [
-        {"name": c.name, "description": c.description, "source": c.hub or c.file, "license": c.license} for c in cards
+        {"name": c.name, "size": c.size, "description": c.description, "source": c.source, "license": c.license}
+        for c in cards
     ]
 
 

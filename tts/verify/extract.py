@@ -196,8 +196,16 @@ def is_prose(text: str) -> bool:
     return bool(_PROSE.search(flat)) or any("\u4e00" <= c <= "\u9fff" for c in flat[:500])
 
 
+def tagged(text: str) -> str | None:
+    """What stands between the last <answer> and its end, over several lines where it does."""
+    end = text.rfind("</answer>")
+    start = text.rfind("<answer>", 0, end) if end >= 0 else -1
+    return text[start + len("<answer>") : end].strip("\n").rstrip() or None if start >= 0 else None
+
+
 _METHODS: dict[str, Callable[[str], str | None]] = {
     "boxed": boxed,
+    "tag": tagged,
     "hash": hashed,
     "phrase": phrase,
     "choice": option_in,
@@ -209,7 +217,7 @@ _METHODS: dict[str, Callable[[str], str | None]] = {
 def extract(text: str, methods: Sequence[str] = DEFAULT) -> str | None:
     """The answer in a whole response, by the first method that finds one; None if none does.
 
-    `methods`: boxed, hash, phrase, choice, last-number, bare.
+    `methods`: boxed, tag, hash, phrase, choice, last-number, bare.
     """
     part = answered_part(text)
     if part is None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from tts.types import Grade
+from tts.types import Checker, Grade
 from tts.verify.symbolic import canonical, is_decided, quick
 
 _CACHE = 20_000
@@ -37,11 +37,11 @@ def _start_worker(memory_mb: int) -> None:
     import tts.verify.cas  # noqa: F401  (already there in a forked worker; here so that the clock never pays for it)
 
 
-def _check(answer: str, target: str) -> Grade:
+def _check(answer: str, target: str, checker: Checker | None = None) -> Grade:
     from tts.verify.symbolic import check
 
     try:
-        return check(answer, target)
+        return (checker or check)(answer, target)
     except (MemoryError, RecursionError):
         return Grade(False, "too_large", answer, target)
 
@@ -58,18 +58,23 @@ class CheckerPool:
         self.timeout = timeout
         self.memory_mb = memory_mb
         self._pool: ProcessPool | None = None
-        self._cache: OrderedDict[tuple[str | None, str], Grade] = OrderedDict()
+        self._cache: OrderedDict[tuple[str | None, str, Checker | None], Grade] = OrderedDict()
         self._lock = threading.Lock()
         self._own_server = self._own_tracker = False
 
-    async def grade(self, answer: str | None, target: str | None) -> Grade:
-        """The verdict on one pair. Never raises for what the texts say; a lost worker is `too_large` or `timeout`."""
+    async def grade(self, answer: str | None, target: str | None, checker: Checker | None = None) -> Grade:
+        """The verdict on one pair, the symbolic checker's unless another is given. Never raises for what the texts
+        say; a lost worker is `too_large` or `timeout`.
+        """
         if target is None:
             return Grade(None, "target_unparsed", answer, None)
-        key = (answer.strip() if answer else None, target.strip())
+        if checker is not None and not (answer or "").strip():
+            return Grade(False, "no_answer", answer, target)
+        key = (answer.strip() if answer else None, target.strip(), checker)
         known = self._cache.get(key)
         if known is None:
-            known = quick(answer, target) or await self._slow(key[0] or "", key[1])
+            decided = quick(answer, target) if checker is None else None
+            known = decided or await self._slow(key[0] or "", key[1], checker)
             self._cache[key] = known
             if len(self._cache) > _CACHE:
                 self._cache.popitem(last=False)
@@ -77,9 +82,10 @@ class CheckerPool:
             self._cache.move_to_end(key)
         return known
 
-    async def _slow(self, answer: str, target: str) -> Grade:
+    async def _slow(self, answer: str, target: str, checker: Checker | None) -> Grade:
         pool = await self._started()
-        future = pool.schedule(_check, args=(answer, target), timeout=self.timeout)
+        timeout = getattr(checker, "timeout", self.timeout)
+        future = pool.schedule(_check, args=(answer, target, checker), timeout=timeout)
         try:
             grade: Grade = await asyncio.wrap_future(future)
         except (TimeoutError, FutureTimeout):
