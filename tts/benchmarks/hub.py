@@ -45,17 +45,24 @@ def hub_rows(card: Card) -> tuple[Rows, str]:
     try:
         revision = card.revision or _head(card.hub)
         data = datasets.load_dataset(card.hub, card.config, split=card.split, revision=revision, **more)
-        return [(number, dict(row)) for number, row in enumerate(data, 1)], revision
+        return [(number, dict(row)) for number, row in enumerate(data, 1)], revision or "main"
     except Exception as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise HubUnreachable(f"cannot load {card.hub} from the Hugging Face hub: {said}", _hint(card)) from error
 
 
-def _head(hub: str) -> str:
-    """The commit that the main branch is at, so that the manifest says what was loaded."""
+def _head(hub: str) -> str | None:
+    """The commit that the main branch is at, so that the manifest says what was loaded; None where the hub does not
+    say: the data may still be in its local cache.
+    """
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
 
-    return HfApi().dataset_info(hub).sha or "main"
+    try:
+        commit: str | None = HfApi().dataset_info(hub).sha
+    except (HfHubHTTPError, OSError):
+        return None
+    return commit
 
 
 def _hint(card: Card) -> str:
