@@ -15,14 +15,25 @@ from tts import catalog
 from tts.benchmarks.benchmark import Benchmark
 from tts.benchmarks.card import Card
 from tts.benchmarks.choices import arranged
-from tts.benchmarks.examples import Columns, build
+from tts.benchmarks.examples import QUESTION_FIELDS, Columns, build
 from tts.benchmarks.hub import HubUnreachable, Rows, hub_rows, local_override, meant
 from tts.errors import InputError
 from tts.rows import FILE_SUFFIXES, file_hash, read_rows
 from tts.types import Example
 from tts.verify.extract import DEFAULT
 
-__all__ = ["Benchmark", "Card", "Columns", "HubUnreachable", "arranged", "build", "load", "select", "with_permutation"]
+__all__ = [
+    "QUESTION_FIELDS",
+    "Benchmark",
+    "Card",
+    "Columns",
+    "HubUnreachable",
+    "arranged",
+    "build",
+    "load",
+    "select",
+    "with_permutation",
+]
 
 _FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)(?:\?(?P<options>.*))?")
 _GYM = re.compile(r"reasoning-gym:(?P<task>[\w-]+)(?:\?(?P<options>.*))?")
