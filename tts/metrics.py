@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,16 @@ class Pool:
     """One problem's candidates over all attempts.
 
     `solved` and `unanswered`: per scored attempt, whether the strategy's answer was right, and whether it had none.
-    `correct`, `classes`, `truncated` and `scores` run over the candidates; class -1 is no answer, NaN no score.
+    `correct`, `classes`, `truncated` and `scores` run over the candidates; class -1 is no answer.
     `metadata` is what the benchmark says of the problem: cluster, level, subject.
     """
 
-    solved: Sequence[bool] | Bools
-    correct: Sequence[bool] | Bools
-    classes: Sequence[int] | NDArray[Any]
-    scores: Mapping[str, Sequence[float | None] | Floats]
-    unanswered: Sequence[bool] | Bools = ()
-    truncated: Sequence[bool] | Bools = ()
+    solved: tuple[bool, ...]
+    correct: tuple[bool, ...]
+    classes: tuple[int, ...]
+    scores: Mapping[str, tuple[float | None, ...]]
+    unanswered: tuple[bool, ...] = ()
+    truncated: tuple[bool, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -47,52 +48,60 @@ class Summary:
 def pools(records: Iterable[Mapping[str, Any]]) -> list[Pool]:
     """Group records by problem. Unscored and failed attempts are left out; so is a problem with no other.
 
-    Each record becomes a few small arrays at once, without its texts: a million candidates take some 50 MB.
+    Of each record only numbers are kept, so that a million candidates fit in memory.
     """
-    grouped: dict[str, list[Pool]] = {}
+    grouped: dict[str, list[_Attempt]] = {}
     for record in records:
         if record["status"] != "error" and record["grade"]["correct"] is not None:
             grouped.setdefault(record["problem_id"], []).append(_attempt(record))
     return [_joined(attempts) for attempts in grouped.values()]
 
 
-def _attempt(record: Mapping[str, Any]) -> Pool:
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    solved: bool
+    unanswered: bool
+    correct: list[bool]
+    classes: list[int]
+    truncated: list[bool]
+    scores: dict[str, list[float | None]]
+    metadata: Mapping[str, Any]
+
+
+def _attempt(record: Mapping[str, Any]) -> _Attempt:
     solution = record["solution"]
     candidates = solution["candidates"]
-    correct = np.fromiter((bool(c["correct"]) for c in candidates), bool, len(candidates))
-    classes = np.fromiter((c["class"] for c in candidates), np.int32, len(candidates))
-    truncated = np.fromiter((c.get("finish") == "length" for c in candidates), bool, len(candidates))
     scores = [c["scores"] or {} for c in candidates]
-    names = {name for s in scores for name, value in s.items() if isinstance(value, int | float)}
-    arrays = {name: np.array([_number(s.get(name)) for s in scores]) for name in sorted(names)}
-    unanswered = np.array([solution.get("answer", "") is None])
-    metadata = record.get("metadata") or {}
-    return Pool(np.array([bool(record["grade"]["correct"])]), correct, classes, arrays, unanswered, truncated, metadata)
+    names = sorted({name for s in scores for name, value in s.items() if isinstance(value, int | float)})
+    return _Attempt(
+        bool(record["grade"]["correct"]),
+        solution.get("answer", "") is None,
+        [bool(c["correct"]) for c in candidates],
+        [c["class"] for c in candidates],
+        [c.get("finish") == "length" for c in candidates],
+        {name: [s.get(name) for s in scores] for name in names},
+        record.get("metadata") or {},
+    )
 
 
-def _number(score: object) -> float:
-    return float(score) if isinstance(score, int | float) else np.nan
-
-
-def _joined(attempts: Sequence[Pool]) -> Pool:
+def _joined(attempts: Sequence[_Attempt]) -> Pool:
     """Attempts number their classes separately. Right answers are one class; wrong ones of two attempts are told apart
     by attempt, so pooling over attempts never makes a wrong majority.
     """
-    classes = []
-    offset = 1
-    for attempt in attempts:
-        own = np.asarray(attempt.classes)
-        classes.append(np.where(own < 0, -1, np.where(attempt.correct, 0, own + offset)).astype(np.int32))
-        offset += len(own)
-    names = sorted({name for a in attempts for name in a.scores})
-    missing = {name: [a.scores.get(name, np.full(len(a.correct), np.nan)) for a in attempts] for name in names}
+    classes: list[int] = []
+    scores: dict[str, list[float | None]] = {name: [] for name in sorted({n for a in attempts for n in a.scores})}
+    for a in attempts:
+        for name, values in scores.items():
+            values += a.scores.get(name, [None] * len(a.correct))
+        offset = len(classes) + 1
+        classes += [-1 if g < 0 else 0 if right else g + offset for g, right in zip(a.classes, a.correct, strict=True)]
     return Pool(
-        np.concatenate([a.solved for a in attempts]),
-        np.concatenate([a.correct for a in attempts]),
-        np.concatenate(classes),
-        {name: np.concatenate(parts) for name, parts in missing.items()},
-        np.concatenate([a.unanswered for a in attempts]),
-        np.concatenate([a.truncated for a in attempts]),
+        tuple(a.solved for a in attempts),
+        tuple(right for a in attempts for right in a.correct),
+        tuple(classes),
+        {name: tuple(values) for name, values in scores.items()},
+        tuple(a.unanswered for a in attempts),
+        tuple(cut for a in attempts for cut in a.truncated),
         attempts[0].metadata,
     )
 
@@ -112,16 +121,16 @@ def summarise(problems: Sequence[Pool]) -> Summary:
     """
     if not problems:
         return Summary()
-    metrics = {"accuracy": _over(np.mean(p.solved) for p in problems)}
-    if all(len(p.unanswered) for p in problems):
-        metrics["no_answer_rate"] = _over(np.mean(p.unanswered) for p in problems)
+    metrics = {"accuracy": _over(fmean(p.solved) for p in problems)}
+    if all(p.unanswered for p in problems):
+        metrics["no_answer_rate"] = _over(fmean(p.unanswered) for p in problems)
     counts = [len(p.correct) for p in problems]
     n = min(counts)
     if n < 1:
         return Summary(metrics, {}, _absent(counts))
-    if all(len(p.truncated) for p in problems):
-        metrics["truncated_rate"] = _over(np.mean(p.truncated) for p in problems)
-    metrics[f"avg@{n}"] = _over(np.mean(p.correct) for p in problems)
+    if all(p.truncated for p in problems):
+        metrics["truncated_rate"] = _over(fmean(p.truncated) for p in problems)
+    metrics[f"avg@{n}"] = _over(fmean(p.correct) for p in problems)
     curves: dict[str, dict[str, list[Any]]] = {}
     for name, ks, values in _families(problems, n):
         curves[name.format("k")] = _curve(ks, values)

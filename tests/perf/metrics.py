@@ -80,11 +80,13 @@ def measure(name: str, folder: Path) -> None:
     """Seconds and peak memory of one statement in a process of its own, start-up included."""
     code = (
         f"import resource, sys; from pathlib import Path; run = Path(sys.argv[1]); {CODE[name]}; "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "used = resource.getrusage(resource.RUSAGE_SELF); print(used.ru_maxrss, used.ru_utime + used.ru_stime)"
     )
     began = time.monotonic()
     told = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
-    print(f"{name:20} {time.monotonic() - began:6.1f} s   peak {int(told.stdout) / 1024:7.0f} MiB", flush=True)
+    seconds = time.monotonic() - began
+    peak, busy = map(float, told.stdout.split())
+    print(f"{name:20} {seconds:6.1f} s, {busy:6.1f} s of processor, peak {peak / 1024:5.0f} MiB", flush=True)
 
 
 def main() -> None:
