@@ -193,3 +193,10 @@ def test_pools_keep_what_the_benchmark_says() -> None:
 def test_filtered_of_one_is_one_sample() -> None:
     assert filtered_at_k([0.5, 0.1, 0.9], [0, 1, 1], [True, False, False], 1) == pytest.approx(1 / 3)
     assert filtered_at_k([0.5, 0.1, 0.9], [0, 1, 1], [True, False, False], 3) == pytest.approx(0.5)
+
+
+def test_what_is_certain_is_exactly_so_and_gets_wilsons_interval() -> None:
+    problems = [pool(*[(i % 7, i % 7 == 0, i / 23)] * 1, *[(1, False, 0.3)] * 22) for i in range(14)]
+    found = summarise(problems).metrics
+    for name in ("maj@23", "best@23:prm", "oracle_gap@23", "weighted@23:prm", "filtered@23:prm"):
+        assert found[name].method == "wilson", name

@@ -200,7 +200,7 @@ def _families(problems: Sequence[Pool], n: int) -> Iterator[tuple[str, list[int]
         out = np.empty((len(problems), columns))
         for group in groups:
             out[group.rows] = curve(group)[:, :columns]
-        return out
+        return out.round(12)  # what is certain is exactly 0 or 1: its interval is another
 
     passed = each(lambda g: estimators.pass_curves(g.correct.sum(axis=1), g.correct.shape[1]))
     yield "pass@{}", every, passed
@@ -209,11 +209,11 @@ def _families(problems: Sequence[Pool], n: int) -> Iterator[tuple[str, list[int]
         return
     majority = each(_majority)
     yield "maj@{}", every, majority
-    yield "oracle_gap@{}", every, passed - majority
+    yield "oracle_gap@{}", every, (passed - majority).round(12)
     for name in groups[0].scores:
         best = each(partial(_best, name=name))
         yield f"best@{{}}:{name}", every, best
-        yield f"oracle_gap@{{}}:{name}", every, passed - best
+        yield f"oracle_gap@{{}}:{name}", every, (passed - best).round(12)
         yield f"filtered@{{}}:{name}", few, each(partial(_filtered, name=name, ks=few), len(few))
         if all(np.nanmin(g.scores[name], initial=0.0) >= 0.0 for g in groups):
             yield f"weighted@{{}}:{name}", every, each(partial(_weighted, name=name))
