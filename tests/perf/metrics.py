@@ -62,7 +62,7 @@ def write_run(folder: Path, problems: int, n: int) -> None:
                 "error": None, "metadata": {"level": 1 + i % 5},
             }  # fmt: skip
             out.write(json.dumps(record, separators=(",", ":")) + "\n")
-    identity = dict.fromkeys(("benchmark", "revision", "model", "strategy", "verifier", "seed"))
+    identity = dict.fromkeys(("benchmark", "revision", "model", "strategy", "verifier", "seed")) | {"options": {}}
     manifest = {"run_id": "perf", "identity": identity, "growing": {"n": n}, "budget": "", "dataset": "", "date": ""}
     manifest |= {"served_model": "", "tts_version": "", "vllm_version": ""}
     (folder / "manifest.json").write_text(json.dumps(manifest))
