@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tts.types import Grade
-from tts.verify.compare import items
 from tts.verify.evaluate import evaluate
+from tts.verify.forms import items
 from tts.verify.numeric import Point, Undefined, is_real
 from tts.verify.relations import unlabelled
 from tts.verify.symbolic import check, read
