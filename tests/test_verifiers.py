@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from tts.engines.scripted import ScriptedEngine
 from tts.errors import EngineUnavailable, RequestError
-from tts.settings import load_verifier
-from tts.types import Completion, Message, Prompt
+from tts.types import Completion, Message, Problem, Prompt
+from tts.verify import cards
+from tts.verify.cards import RewardCard
 from tts.verify.memo import Memo, prefix_keys
-from tts.verify.process import ProcessVerifier, Reading
+from tts.verify.reward import Reading, RewardVerifier
 
 BLOCK = 4
 ASKED = Prompt("", (), (Message("user", "What is 2 + 3 ?"),))
@@ -24,6 +26,7 @@ class Blocks:
     """Scores a position by the tokens up to it; keeps whole blocks of what it has read, once the reading is done."""
 
     flops_per_token = 1.0
+    max_model_len = 4096
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -32,8 +35,11 @@ class Blocks:
         self._engine = ScriptedEngine()
         self._blocks: set[tuple[int, ...]] = set()
 
-    def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
-        return self._engine.render(messages, prefill)
+    bos = "<s>"
+
+    def transcript(self, messages: Sequence[Message], *, reply: bool) -> str:
+        said = "".join(f"{m.role}: {m.content} <end>\n" for m in messages)
+        return said + ("assistant: " if reply else "")
 
     def encode(self, text: str) -> tuple[int, ...]:
         return self._engine.encode(text)
@@ -59,13 +65,22 @@ class Blocks:
     async def close(self) -> None: ...
 
 
-def verifier(scorer: Blocks, memo: Memo | None = None) -> ProcessVerifier:
-    return ProcessVerifier(load_verifier("nano")[0], scorer, memo)
+SESSION = cast(Any, SimpleNamespace(problem=Problem("p", "What is 2 + 3 ?")))
 
 
-async def score(who: ProcessVerifier, *steps: str) -> Any:
+def card(name: str, **changes: Any) -> RewardCard:
+    found, _ = cards.load(name)
+    assert isinstance(found, RewardCard)
+    return found.model_copy(update=changes)
+
+
+def verifier(scorer: Blocks, memo: Memo | None = None, name: str = "nano", **changes: Any) -> RewardVerifier:
+    return RewardVerifier(card(name, **changes), scorer, memo)
+
+
+async def score(who: RewardVerifier, *steps: str) -> Any:
     text = "\n\n".join(steps)
-    return await who.score(ASKED, Completion(text, "stop"), cast(Any, None), text)
+    return await who.score(ASKED, Completion(text, "stop"), SESSION, text)
 
 
 STEPS = tuple(f"step {i} makes a sum of {i} and some words more" for i in range(12))
@@ -135,7 +150,7 @@ def test_other_labels_than_the_cards_are_refused() -> None:
             found = await super().classify(*a, **k)
             return Reading({p: [*row, 0.0] for p, row in found.rows.items()}, found.cached_tokens)
 
-    with pytest.raises(RequestError, match="gave 3 labels, its card says 2"):
+    with pytest.raises(RequestError, match="gave 3 numbers a token, its card says 2"):
         asyncio.run(score(verifier(Three()), "a"))
 
 

@@ -18,6 +18,7 @@ from tts.notes import Notes, context_hash
 from tts.types import (
     Budget,
     Candidate,
+    Comparer,
     Completion,
     Engine,
     Message,
@@ -62,6 +63,7 @@ class _Call:
     key: bytes
     request_id: str
     priority: int
+    engine: Engine
 
 
 class Session:
@@ -78,7 +80,7 @@ class Session:
         self._setup = setup
         self._stopped = False
         lost = setup.journal.lost(self.name)
-        lost.flops = self._cost(lost.prompt_tokens, lost.cached_tokens, lost.generated_tokens)
+        lost.flops = self._cost(setup.engine, lost.prompt_tokens, lost.cached_tokens, lost.generated_tokens)
         self.usage = lost
         self._lost = replace(lost)
         self._drawn: Counter[bytes] = Counter()
@@ -87,7 +89,7 @@ class Session:
         self._prompt = setup.prompt
         self._given: dict[str, object] = {}
         self._sleeper: Session | None = None
-        self._in_flight: set[str] = set()
+        self._in_flight: dict[str, Engine] = {}
         self._scoring: set[str] = set()
         self._scorings = 0
         self._loop = asyncio.get_running_loop()
@@ -109,6 +111,10 @@ class Session:
         """Any template of `prompts/` as one user turn; `prefill` begins the assistant's."""
         text = catalog.render(template, **variables)
         return self._setup.engine.render([Message("user", text)], prefill)
+
+    def chat(self, messages: Sequence[Message], engine: Engine | None = None) -> Prompt:
+        """A conversation as a prompt of the policy, or of another engine."""
+        return (engine or self._setup.engine).render(messages)
 
     def read(self, completions: Sequence[Completion]) -> list[Candidate]:
         """Completions with their answers. From a truncated one only a closed box counts as an answer."""
@@ -137,30 +143,36 @@ class Session:
         verifier = self._setup.verifier
         if verifier is None:
             raise RequestError("no verifier was given (--verifier NAME)")
-        digest = prompt_digest(prompt)
-        found = await asyncio.gather(*(self._score(verifier, prompt, digest, c) for c in completions))
+        if isinstance(verifier, Comparer):
+            found = await verifier.compare(completions, self)
+        else:
+            found = await asyncio.gather(*(self._score(verifier, prompt, c) for c in completions))
         if found and not self._expired() and all(s.value is None for s in found):
             raise RequestError(f"verifier {verifier.name!r}: {found[0].error}")
         return found
 
     async def scored(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The candidates with the verifier's score under its name, and those of their steps under NAME:steps."""
+        """The candidates with the verifier's score under its name, those of their steps under NAME:steps, and how many
+        steps it could not take under NAME:unread."""
         found = await self.score(prompt, [c.completion for c in candidates])
         return [self.with_scores(c, s) for c, s in zip(candidates, found, strict=True)]
 
     def with_scores(self, candidate: Candidate, scores: StepScores) -> Candidate:
-        """The candidate with a verifier's scores, if it got any."""
+        """The candidate with a verifier's scores, or the reason why it got none."""
         if scores.value is None:
-            return candidate
-        name = self.verifier
-        return replace(
-            candidate, scores={**candidate.scores, f"{name}": scores.value, f"{name}:steps": list(scores.steps)}
-        )
+            return replace(candidate, unscored=scores.error)
+        name = str(self.verifier)
+        more: dict[str, float | Sequence[float]] = {name: scores.value}
+        if scores.steps:
+            more[f"{name}:steps"] = list(scores.steps)
+        if scores.unread:
+            more[f"{name}:unread"] = [scores.unread]
+        return replace(candidate, scores={**candidate.scores, **more}, unscored=None)
 
-    async def _score(self, verifier: Verifier, prompt: Prompt, digest: bytes, completion: Completion) -> StepScores:
+    async def _score(self, verifier: Verifier, prompt: Prompt, completion: Completion) -> StepScores:
         """One completion's scores, from the journal or the verifier."""
-        key = score_key(verifier.key, digest, completion.text)
-        if (known := self._setup.journal.lookup_score(key)) is not None:
+        key = score_key(verifier.key, self.problem, prompt, completion.text) if verifier.key is not None else None
+        if key and (known := self._setup.journal.lookup_score(key)) is not None:
             scores, elapsed = known
             self._advance_clock(elapsed)
             self._meter_scores(verifier, scores)
@@ -180,7 +192,8 @@ class Session:
         self._meter_scores(verifier, scores)
         if scores.value is None or not all(map(math.isfinite, (scores.value, *scores.steps))):
             return replace(scores, steps=(), value=None, error=scores.error or "a score that is not a number")
-        await self._setup.journal.scored(key, scores, self.elapsed)
+        if key:
+            await self._setup.journal.scored(key, scores, self.elapsed)
         return scores
 
     def _meter_scores(self, verifier: Verifier, s: StepScores) -> None:
@@ -253,16 +266,23 @@ class Session:
         return self._setup.sampling
 
     async def sample(
-        self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None, *, priority: int = 0
+        self,
+        prompt: Prompt,
+        n: int = 1,
+        sampling: Sampling | None = None,
+        *,
+        priority: int = 0,
+        engine: Engine | None = None,
     ) -> list[Completion]:
         """`n` independent completions in a fixed order; fewer when the budget ends, aborted ones included. Lower
-        `priority` is served first, where the engine schedules by it.
+        `priority` is served first, where the engine schedules by it. `engine`: another model than the policy, that
+        a judge asks.
 
         Raises:
             RequestError: a request failed; the others have finished and are in the journal.
             EngineDead: the engine is gone.
         """
-        calls = self._reserve(prompt, n, sampling, priority)
+        calls = self._reserve(prompt, n, sampling, priority, engine or self._setup.engine)
         outcomes = await asyncio.gather(*map(self._run, calls), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -278,7 +298,7 @@ class Session:
     async def _stream(
         self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int
     ) -> AsyncGenerator[Completion, None]:
-        calls = self._reserve(prompt, n, sampling, priority)
+        calls = self._reserve(prompt, n, sampling, priority, self._setup.engine)
         tasks = {asyncio.ensure_future(self._run(call)): call for call in calls}
         try:
             for task in asyncio.as_completed(list(tasks)):
@@ -287,16 +307,16 @@ class Session:
         finally:
             for task, call in tasks.items():
                 if not task.done():
-                    await self._setup.engine.abort(call.request_id)
+                    await call.engine.abort(call.request_id)
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _reserve(self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int) -> list[_Call]:
+    def _reserve(self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int, engine: Engine) -> list[_Call]:
         """Admit at most `n` calls: what is left of the budget is shared among them in equal parts.
 
         What an earlier life of the run spent on calls that it aborted is reported, and not charged again: a resumed
         problem gets the samples it would have had.
         """
-        engine, budget = self._setup.engine, self._setup.budget
+        budget = self._setup.budget
         asked = sampling or self._setup.sampling
         length = len(prompt.token_ids)
         room = engine.max_model_len - length
@@ -322,42 +342,44 @@ class Session:
         if admitted < n:
             self.over_budget = True
         digest = prompt_digest(prompt)
-        calls = [self._call(prompt, digest, asked, wanted, limit, priority) for _ in range(admitted)]
+        calls = [self._call(prompt, digest, asked, wanted, limit, priority, engine) for _ in range(admitted)]
         self._reserved_tokens += limit * admitted
-        self._reserved_flops += self._flops(length + limit) * admitted
+        self._reserved_flops += _flops(engine, length + limit) * admitted
         return calls
 
-    def _call(self, prompt: Prompt, digest: bytes, asked: Sampling, wanted: int, limit: int, priority: int) -> _Call:
+    def _call(
+        self, prompt: Prompt, digest: bytes, asked: Sampling, wanted: int, limit: int, priority: int, engine: Engine
+    ) -> _Call:
         setup, index = self._setup, self._drawn[digest]
         self._drawn[digest] += 1
         seed = derive_seed(setup.seed, self.name, digest, index)
-        key = call_key(setup.engine.kind, setup.engine.model, digest, asked, seed)
+        key = call_key(engine.kind, engine.model, digest, asked, seed)
         request_id = f"{self.name}/{digest[:4].hex()}/{index}"
-        self._in_flight.add(request_id)
-        return _Call(prompt, asked, wanted, limit, seed, key, request_id, priority)
+        self._in_flight[request_id] = engine
+        return _Call(prompt, asked, wanted, limit, seed, key, request_id, priority, engine)
 
     async def _run(self, call: _Call) -> Completion | None:
         """One call, from the journal or the engine; None when the deadline came before it was sent."""
         try:
             if (entry := self._setup.journal.lookup(call.key)) and _serves(entry.completion, call):
                 self._advance_clock(entry.elapsed)
-                self._meter(entry.completion)
+                self._meter(call.engine, entry.completion)
                 return self._noting_truncation(call, entry.completion)
             if self._expired():
                 self.over_budget = True
                 return None
             return await self._generate(call)
         finally:
-            self._in_flight.discard(call.request_id)
+            self._in_flight.pop(call.request_id, None)
             self._reserved_tokens -= call.max_tokens
-            self._reserved_flops -= self._flops(len(call.prompt.token_ids) + call.max_tokens)
+            self._reserved_flops -= _flops(call.engine, len(call.prompt.token_ids) + call.max_tokens)
 
     async def _generate(self, call: _Call) -> Completion:
         journal = self._setup.journal
         journal.begin(call.key, self.name)
         sampling = replace(call.asked, max_tokens=call.max_tokens)
         try:
-            completion = await self._setup.engine.generate(
+            completion = await call.engine.generate(
                 call.prompt, sampling, call.seed, call.request_id, priority=call.priority
             )
         except RequestError:
@@ -365,11 +387,11 @@ class Session:
             self.usage.calls += 1
             raise
         if completion.finish == "abort":
-            self._meter(completion)
+            self._meter(call.engine, completion)
             await journal.give_up(call.key, self.name, completion)
             return completion
         await journal.finish(call.key, completion, self.elapsed)
-        self._meter(completion)
+        self._meter(call.engine, completion)
         return self._noting_truncation(call, completion)
 
     def _noting_truncation(self, call: _Call, completion: Completion) -> Completion:
@@ -418,7 +440,7 @@ class Session:
 
     # -- the ledger and the clock -----------------------------------------------------------------------------
 
-    def _meter(self, c: Completion) -> None:
+    def _meter(self, engine: Engine, c: Completion) -> None:
         self.usage.add(
             Usage(
                 c.prompt_tokens,
@@ -426,18 +448,15 @@ class Session:
                 c.generated_tokens,
                 wasted_tokens=c.generated_tokens if c.finish == "abort" else 0,
                 calls=1,
-                flops=self._cost(c.prompt_tokens, c.cached_tokens, c.generated_tokens),
+                flops=self._cost(engine, c.prompt_tokens, c.cached_tokens, c.generated_tokens),
                 queue_seconds=c.queue_seconds or 0.0,
             )
         )
 
-    def _cost(self, prompt: int, cached: int | None, generated: int) -> float | None:
+    def _cost(self, engine: Engine, prompt: int, cached: int | None, generated: int) -> float | None:
         """FLOPs of a call; prompt tokens count as computed where the engine does not say they were cached."""
-        rate = self._setup.engine.flops_per_token
+        rate = engine.flops_per_token
         return None if rate is None else rate * (prompt - (cached or 0) + generated)
-
-    def _flops(self, tokens: int) -> float:
-        return (self._setup.engine.flops_per_token or 0.0) * tokens
 
     @property
     def elapsed(self) -> float:
@@ -466,8 +485,8 @@ class Session:
             self._aborting = asyncio.ensure_future(self._abort())
 
     async def _abort(self) -> None:
-        for request_id in list(self._in_flight):
-            await self._setup.engine.abort(request_id)
+        for request_id, engine in list(self._in_flight.items()):
+            await engine.abort(request_id)
         for request_id in list(self._scoring):
             if self._setup.verifier is not None:
                 await self._setup.verifier.abort(request_id)
@@ -508,6 +527,10 @@ def derive_seed(run_seed: int, problem: str, prompt: bytes, index: int) -> int:
     """A 31-bit seed for the `index`-th sample of a prompt; siblings' seeds have no pattern to overlap."""
     digest = hashlib.blake2b(f"{run_seed}\0{problem}\0{index}\0".encode() + prompt, digest_size=4).digest()
     return int.from_bytes(digest) & 0x7FFFFFFF
+
+
+def _flops(engine: Engine, tokens: int) -> float:
+    return (engine.flops_per_token or 0.0) * tokens
 
 
 def _variables(problem: Problem) -> dict[str, object]:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from tts import nano
+from tts.engines.heads import register
 from tts.engines.startup import check_model, installed_version, on_cpu, start
 from tts.engines.templates import ChatTemplate
 from tts.engines.vllm import last_output
 from tts.errors import EngineUnavailable, RequestError
 from tts.flops import flops_per_token
-from tts.types import Message, Prompt
-from tts.verify.process import Reading
+from tts.types import Message
+from tts.verify.cards import RewardCard
+from tts.verify.reward import Reading
 
 VERIFIER_KV_BYTES = 1 << 30
 CPU_BLOCK = 32
@@ -36,14 +38,15 @@ class VLLMScorer:
         EngineUnavailable: vLLM is absent, too old or installed twice; the model is missing or does not fit.
     """
 
-    def __init__(self, model: str, arguments: Mapping[str, Any], log: Path) -> None:
+    def __init__(self, card: RewardCard, share: float, log: Path) -> None:
         installed_version()
-        path = str(nano.VERIFIER) if model == nano.NAME else check_model(model)
+        path = str(nano.VERIFIER) if card.model == nano.NAME else check_model(card.model)
         self._template = ChatTemplate(load_tokenizer(path), {})
+        arguments = {**engine_arguments(card, self._template.tokenizer), "gpu_memory_utilization": share}
         here = {"kv_cache_memory_bytes": VERIFIER_KV_BYTES, "block_size": CPU_BLOCK} if on_cpu() else {}
-        pooling = {"runner": "pooling", "pooler_config": {"tok_pooling_type": "ALL"}}
         self._totals: Counter[str] = Counter()
-        self._llm = start(path, {**pooling, **here, **arguments}, log, self._totals)
+        register()
+        self._llm = start(path, {**here, **arguments, **card.engine}, log, self._totals)
         from vllm import PoolingParams
         from vllm.inputs import tokens_input
 
@@ -55,12 +58,18 @@ class VLLMScorer:
         self.cached = bool(config.cache_config.enable_prefix_caching)
 
     @classmethod
-    async def open(cls, model: str, arguments: Mapping[str, Any], log: Path) -> VLLMScorer:
-        """Start the engine and see whether what it reads after a cached prefix is what it reads in full."""
-        scorer = cls(model, arguments, log)
-        if scorer.cached and (trouble := await scorer._cache_trouble()):
-            scorer.cached = False
-            scorer.notes.append(f"the verifier goes without its prefix cache: {trouble}")
+    async def open(cls, card: RewardCard, share: float, log: Path) -> VLLMScorer:
+        """Start the engine, on this share of a GPU's memory unless the card names another, and see whether what it
+        reads after a cached prefix is what it reads in full.
+        """
+        scorer = cls(card, card.gpu_memory_utilization or share, log)
+        try:
+            if scorer.cached and (trouble := await scorer._cache_trouble()):
+                scorer.cached = False
+                scorer.notes.append(f"the verifier goes without its prefix cache: {trouble}")
+        except BaseException:
+            await scorer.close()
+            raise
         return scorer
 
     async def _cache_trouble(self) -> str | None:
@@ -82,8 +91,12 @@ class VLLMScorer:
         worst = max(abs(a - b) / (1 + abs(a)) for a, b in pairs)
         return None if worst <= AGREEMENT else f"a score read from it is off by {worst:.3g}"
 
-    def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
-        return self._template.render(messages, prefill)
+    def transcript(self, messages: Sequence[Message], *, reply: bool) -> str:
+        return self._template.transcript(messages, reply=reply)
+
+    @property
+    def bos(self) -> str:
+        return self._template.bos
 
     def encode(self, text: str) -> tuple[int, ...]:
         return self._template.encode(text)
@@ -114,6 +127,33 @@ class VLLMScorer:
             with contextlib.suppress(Exception):
                 self._llm.shutdown()
             del self._llm
+
+
+def engine_arguments(card: RewardCard, tokenizer: Any) -> dict[str, Any]:
+    """What vLLM is told so that it gives the card's logits at every token.
+
+    A generative head becomes a classifier of the two rows of the output layer that belong to its tokens: the softmax of
+    its logits is then the probability of the one against the other, at every position of one reading.
+
+    Raises:
+        EngineUnavailable: the tokenizer does not know one of the tokens.
+    """
+    arguments: dict[str, Any] = {"runner": "pooling", "pooler_config": {"tok_pooling_type": "ALL"}}
+    overrides: dict[str, Any] = {}
+    if card.architecture is not None:
+        overrides["architectures"] = [card.architecture]
+    if card.tokens is not None:
+        known = tokenizer.get_vocab()
+        for token in card.tokens:
+            if token not in known:
+                raise EngineUnavailable(f"the tokenizer of {card.model} has no token {token!r}")
+        overrides |= {"classifier_from_token": list(card.tokens), "method": "no_post_processing", "num_labels": 2}
+        arguments["convert"] = "classify"
+    if overrides:
+        arguments["hf_overrides"] = overrides
+    if card.max_length is not None:
+        arguments["max_model_len"] = card.max_length
+    return arguments
 
 
 def load_tokenizer(path: str) -> Any:
