@@ -12,7 +12,7 @@ import pytest
 
 from tts.engines.scripted import ScriptedEngine
 from tts.errors import EngineUnavailable, RequestError
-from tts.types import Completion, Message, Problem, Prompt
+from tts.types import Candidate, Completion, Message, Problem, Prompt
 from tts.verify import cards
 from tts.verify.cards import RewardCard
 from tts.verify.memo import Memo, prefix_keys
@@ -63,6 +63,14 @@ class Blocks:
     async def abort(self, request_id: str) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Scalar(Blocks):
+    """The same with one number a token."""
+
+    async def classify(self, *a: Any, **k: Any) -> Reading:
+        found = await super().classify(*a, **k)
+        return Reading({p: row[1:] for p, row in found.rows.items()}, found.cached_tokens)
 
 
 SESSION = cast(Any, SimpleNamespace(problem=Problem("p", "What is 2 + 3 ?")))
@@ -161,6 +169,53 @@ def test_a_separator_must_be_one_token() -> None:
 
     with pytest.raises(EngineUnavailable, match="no token '<extra_0>'"):
         verifier(Spells())
+
+
+def test_what_is_too_long_is_cut_by_whole_steps_and_said() -> None:
+    async def main() -> None:
+        whole = await score(verifier(Blocks()), *STEPS)
+        short = Blocks()
+        short.max_model_len = 60
+        cut = await score(verifier(short), *STEPS)
+        assert 0 < cut.unread == len(STEPS) - len(cut.steps) < len(STEPS)
+        assert cut.steps == whole.steps[: len(cut.steps)]
+        assert cut.tokens <= 60
+        assert whole.unread == 0
+        short.max_model_len = 8
+        with pytest.raises(RequestError, match="takes 8 tokens; the question and one step have"):
+            await score(verifier(short), *STEPS)
+
+    asyncio.run(main())
+
+
+def test_an_outcome_verifier_keeps_the_end() -> None:
+    async def main() -> None:
+        named = {"name": "skywork-reward-v2-llama-3.1-8b"}
+        scorer = Scalar()
+        whole = await score(verifier(scorer, **named), *STEPS)
+        assert len(whole.steps) == 1
+        scorer.max_model_len = 60
+        cut = await score(verifier(scorer, **named), *STEPS)
+        assert cut.unread > 0
+        assert cut.steps == (await score(verifier(Scalar(), **named), *STEPS[cut.unread :])).steps
+
+    asyncio.run(main())
+
+
+def test_unread_steps_and_reasons_reach_the_candidate(sessions: Any) -> None:
+    short = Blocks()
+    short.max_model_len = 60
+    long, longer = "\n\n".join(STEPS), " ".join(STEPS)
+
+    async def main() -> Any:
+        async with sessions(verifier=verifier(short)) as session:
+            drawn = [Candidate(Completion(text, "stop"), "5") for text in (long, longer)]
+            return await session.scored(session.ask(session.problem), drawn)
+
+    first, second = asyncio.run(main())
+    assert first.scores["nano:unread"] == [len(STEPS) - len(first.scores["nano:steps"])]
+    assert second.scores == {}
+    assert "takes 60 tokens" in second.unscored
 
 
 def test_a_memo_keeps_the_first_score_and_the_last_used() -> None:

@@ -49,8 +49,8 @@ async def score_run(
     """Score every candidate of a run under the verifier's name; records and results are written again.
 
     Scores are journalled as they come, under the same key as in an evaluation with this verifier: what was scored
-    before, there or here, is not scored again. `engine` is asked by a verifier that generates, and by no other. `own`: the
-    run was made with this very verifier.
+    before, there or here, is not scored again. `engine` is asked by a verifier that generates, and by no other.
+    `own`: the run was made with this very verifier.
 
     Raises:
         RunDirectoryError: no such run, it is in use, or its problems are others than those given.
