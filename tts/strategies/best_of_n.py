@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from tts.errors import RequestError
-from tts.selection import BY_VERIFIER, SCORERS, by_verifier, choose, highest, majority
+from tts.selection import BY_VERIFIER, SCORERS, ByVerifier, by_verifier, choose, highest, majority
 from tts.session import Session
 from tts.types import Candidate, Problem, Sampling, Solution
 
@@ -58,7 +58,7 @@ class BestOfN:
         chosen = self.selector(session.verifier)
         if chosen == "majority":
             return majority(candidates, await session.classes(candidates)), candidates
-        by = next((b for b in BY_VERIFIER if b == chosen), None)
+        by: ByVerifier | None = next((b for b in BY_VERIFIER if b == chosen), None)
         score = by_verifier(session.verifier or "") if by else SCORERS[chosen]
         answered = [c for c in candidates if c.answer is not None]
         if answered and all(score(c) is None for c in answered):

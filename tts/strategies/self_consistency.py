@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from tts.selection import BY_VERIFIER, by_verifier, choose, majority
+from tts.selection import BY_VERIFIER, ByVerifier, by_verifier, choose, majority
 from tts.session import Session
 from tts.types import Problem, Solution
 
@@ -37,7 +37,7 @@ class SelfConsistency:
             candidates = await session.scored(prompt, candidates)
         select = self.select if self.select != "auto" else "weighted" if name else "majority"
         classes = await session.classes(candidates)
-        by = next((b for b in BY_VERIFIER if b == select), None)
+        by: ByVerifier | None = next((b for b in BY_VERIFIER if b == select), None)
         if by:
             winner = choose(by, candidates, classes, by_verifier(name or ""), self.keep)
         else:
