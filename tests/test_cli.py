@@ -222,7 +222,7 @@ BAD = [
     (["eval", "SUMS", "--verifier", "nano", "--verifier-model", "./nowhere"], "no model folder"),
     (["eval", "SUMS", "--verifier", "scripted", "--verifier-model", "./nowhere"], "has no model"),
     (["eval", "SUMS", "--verifier-url", "http://127.0.0.1:9/v1"], "needs --verifier NAME"),
-    (["eval", "SUMS", "--verifier", "nano", "--verifier-url", "http://127.0.0.1:9/v1"], "no verifier answers at"),
+    (["eval", "SUMS", "--verifier", "nano", "--verifier-url", "http://127.0.0.1:9/v1"], "no server answers at"),
     (["eval", "SUMS", "-o", "select=filtered"], "--verifier NAME"),
     (["eval", "SUMS", "--verifier", "scripted", "-o", "keep=1.5"], "must be at most 1"),
     (["eval", "SUMS", "-s", "best-of-n", "--verifier", "nanno"], "did you mean 'nano'"),

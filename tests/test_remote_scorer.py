@@ -47,6 +47,7 @@ class Pooling:
             def _send(self, status: int, content: dict[str, Any]) -> None:
                 data = json.dumps(content).encode()
                 self.send_response(status)
+                self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -117,7 +118,7 @@ def test_a_verifier_that_cannot_be_reached_is_said(pooling: Pooling) -> None:
     card, _ = cards.load("nano")
     assert isinstance(card, cards.RewardCard)
     for url in ("http://127.0.0.1:9/v1", "nonsense"):
-        with pytest.raises(EngineUnavailable, match="no verifier answers at"):
+        with pytest.raises(EngineUnavailable, match="no server answers at"):
             asyncio.run(RemoteScorer.open(card, url))
 
 

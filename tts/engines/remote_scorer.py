@@ -7,16 +7,17 @@ a verifier remembers of earlier steps still spares it calls.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
-import tenacity
+import openai
 
 from tts import nano
+from tts.engines.connection import MALFORMED, Server, attempts, served
 from tts.engines.scorer import load_tokenizer
 from tts.engines.templates import ChatTemplate
-from tts.errors import EngineDead, EngineUnavailable, RequestError
+from tts.errors import EngineDead, RequestError
 from tts.flops import flops_per_token
 from tts.types import Message
 from tts.verify.cards import RewardCard
@@ -28,17 +29,19 @@ _ATTEMPTS = 6
 class RemoteScorer:
     """A model that classifies tokens, behind HTTP. The tokenizer is the card's model's, loaded here."""
 
-    def __init__(self, card: RewardCard, client: httpx.AsyncClient, served: dict[str, Any]) -> None:
+    def __init__(self, card: RewardCard, client: openai.AsyncOpenAI, serves: dict[str, Any]) -> None:
         path = str(nano.VERIFIER) if card.model == nano.NAME else card.model
         self._template = ChatTemplate(load_tokenizer(path), {})
         from transformers import AutoConfig
 
         self.flops_per_token = flops_per_token(AutoConfig.from_pretrained(path).to_dict())
-        longest = int(served.get("max_model_len") or 4096)
+        longest = int(serves.get("max_model_len") or 4096)
         self.max_model_len = min(longest, card.max_length or longest)
         self.notes = ["a verifier on a server computes every scoring in full: its interface reads no prefix cache"]
         self._client = client
-        self._model = str(served["id"])
+        root = str(client.base_url).rstrip("/").removesuffix("/v1")
+        self._pooling = client.with_options(base_url=root)
+        self._model = str(serves["id"])
         self._running: dict[str, asyncio.Task[Any]] = {}
 
     @classmethod
@@ -48,18 +51,13 @@ class RemoteScorer:
         Raises:
             EngineUnavailable: it does not answer, or the card's tokenizer cannot be had.
         """
-        client = httpx.AsyncClient(base_url=url.rstrip("/").removesuffix("/v1"), timeout=600.0)
+        client = openai.AsyncOpenAI(
+            base_url=url, api_key=os.environ.get("OPENAI_API_KEY", "none"), max_retries=0, timeout=600.0
+        )
         try:
-            answer = await client.get("/v1/models", timeout=15.0)
-            answer.raise_for_status()
-            return cls(card, client, answer.json()["data"][0])
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError) as error:
-            await client.aclose()
-            raise EngineUnavailable(
-                f"no verifier answers at {url}: {error}", "is `vllm serve MODEL --runner pooling` up? docs/verifiers.md"
-            ) from error
+            return cls(card, client, await served(Server(client, url), None))
         except BaseException:
-            await client.aclose()
+            await client.close()
             raise
 
     def transcript(self, messages: Sequence[Message], *, reply: bool) -> str:
@@ -94,29 +92,24 @@ class RemoteScorer:
         return Reading({p: rows[p] for p in positions}, 0)
 
     async def _post(self, body: dict[str, Any]) -> list[list[float]]:
-        attempts = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(httpx.TransportError),
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            reraise=True,
-        )
+        answer: Any = None
         try:
-            async for attempt in attempts:
+            async for attempt in attempts(_ATTEMPTS):
                 with attempt:
-                    answer = await self._client.post("/pooling", json=body)
-        except httpx.TransportError as error:
+                    answer = await self._pooling.post("/pooling", cast_to=object, body=body)
+            data = answer["data"][0]["data"]
+            return [[float(x) for x in row] if isinstance(row, list) else [float(row)] for row in data]
+        except openai.APIConnectionError as error:
             raise EngineDead(f"lost the verifier's server ({_ATTEMPTS} attempts): {error}") from error
-        if answer.is_error:
-            raise RequestError(f"the verifier's server refused the request ({answer.status_code}): {answer.text[:300]}")
-        try:
-            data: list[Any] = answer.json()["data"][0]["data"]
-        except (ValueError, LookupError, TypeError) as error:
-            raise RequestError(f"the verifier's server replied with something else: {answer.text[:100]}") from error
-        return [row if isinstance(row, list) else [row] for row in data]
+        except openai.APIStatusError as error:
+            said = " ".join(error.message.split())[:300]
+            raise RequestError(f"the verifier's server refused the request ({error.status_code}): {said}") from error
+        except (openai.OpenAIError, *MALFORMED) as error:
+            raise RequestError(f"the verifier's server replied with something else: {str(answer)[:100]}") from error
 
     async def abort(self, request_id: str) -> None:
         if task := self._running.get(request_id):
             task.cancel()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._client.close()
