@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,8 +18,10 @@ from typing import Any, cast
 import pytest
 from tiny_model import make_config, make_tokenizer
 
+from tts import nano
+from tts.engines.remote_scorer import RemoteScorer
 from tts.engines.scorer import VLLMScorer
-from tts.errors import EngineUnavailable
+from tts.errors import EngineUnavailable, RequestError
 from tts.types import Completion, Message, Problem, Prompt
 from tts.verify import cards
 from tts.verify.cards import RewardCard
@@ -134,7 +142,7 @@ def outcome(folder: Path) -> tuple[RewardCard, list[float]]:
     return of("skywork-reward-v2-llama-3.1-8b", folder), [float(value.sigmoid())]
 
 
-def of(name: str, folder: Path, **changes: Any) -> RewardCard:
+def of(name: str, folder: str | Path, **changes: Any) -> RewardCard:
     card, _ = cards.load(name)
     assert isinstance(card, RewardCard)
     return card.model_copy(update={"model": str(folder), "engine": ENGINE, "max_length": None, **changes})
@@ -173,3 +181,56 @@ def test_a_model_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     make_tokenizer().save_pretrained(tmp_path)
     with pytest.raises(EngineUnavailable, match=r"has no token '▁\+'"):
         asyncio.run(VLLMScorer.open(of("math-shepherd", tmp_path), 0.3, tmp_path / "log"))
+
+
+@pytest.fixture
+def pooling_server(tmp_path: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # What `vllm serve` runs (see test_vllm.py).
+    words = ["-m", "vllm.entrypoints.openai.api_server", "--model", nano.VERIFIER, "--port", port, "--enforce-eager"]
+    words += ["--runner", "pooling", "--pooler-config", '{"tok_pooling_type": "ALL"}', "--host", "127.0.0.1"]
+    words += ["--dtype", "float32", "--max-num-batched-tokens", 8192, "--no-enable-chunked-prefill"]
+    with (tmp_path / "serve.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, *map(str, words)], stdout=log, stderr=log, start_new_session=True,
+            env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"},
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + 240
+            while not _listening(port):
+                assert process.poll() is None, Path(log.name).read_text()[-3000:]
+                assert time.monotonic() < deadline
+                time.sleep(0.5)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)
+
+
+def _listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_second_server_scores_as_the_engine_here_does(pooling_server: str, tmp_path: Path) -> None:
+    card = of("nano", nano.VERIFIER)
+    response = Completion("\n\n".join(STEPS), "stop")
+
+    async def main() -> None:
+        there = RewardVerifier(card, await RemoteScorer.open(card, pooling_server))
+        here = RewardVerifier(card, await VLLMScorer.open(card, 0.3, tmp_path / "log"))
+        try:
+            remote = await there.score(ASKED, response, SESSION, "a")
+            local = await here.score(ASKED, response, SESSION, "a")
+            assert remote.steps == pytest.approx(local.steps, abs=1e-3)
+            assert remote.tokens == local.tokens
+            with pytest.raises(RequestError, match="refused"):
+                await there._scorer.classify([5] * 5000, [0], "long")
+        finally:
+            await there.close()
+            await here.close()
+
+    asyncio.run(main())
