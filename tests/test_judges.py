@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from tts import engines
 from tts.engines.confidence import mean_entropy
 from tts.engines.scripted import Reply, ScriptedEngine
-from tts.errors import EngineUnavailable, RequestError
+from tts.errors import EngineUnavailable, InputError, RequestError
+from tts.settings import Settings, check_verifier
 from tts.strategies import STRATEGIES
-from tts.types import Budget, Completion, Problem
+from tts.types import Budget, Completion, Problem, Prompt
 from tts.verify import cards
 from tts.verify.confidence import ConfidenceVerifier
 from tts.verify.judge import JudgeVerifier, PairwiseJudge, p_true
@@ -206,3 +208,35 @@ def test_strategies_choose_by_a_verifier(sessions: Any, strategy: str, select: s
     solution = asyncio.run(main())
     assert solution.answer == "5"
     assert all("scripted" in c.scores for c in solution.candidates)
+
+
+def test_a_tournament_is_for_strategies_that_score_all_at_once(sessions: Any) -> None:
+    settings = Settings(strategy="beam", verifier="judge-pairwise")
+    check_verifier(settings, STRATEGIES["best-of-n"]())
+    with pytest.raises(InputError, match="scores one response at a time"):
+        check_verifier(settings, STRATEGIES["single"]())
+    judge = PairwiseJudge(card("judge-pairwise"))
+    with pytest.raises(RequestError, match="no score for one alone"):
+        asyncio.run(judge.score(Prompt(""), GOOD, None, ""))  # type: ignore[arg-type]
+
+
+def test_another_judge_shares_the_budget_and_is_stopped_with_its_problem(sessions: Any) -> None:
+    slow = ScriptedEngine(lambda p, s: Reply("Score: 9 " * 50, latency=30.0), model="other")
+    judge = JudgeVerifier(card("judge-score"), slow)
+
+    async def main() -> Any:
+        async with sessions(None, verifier=judge, problem=PROBLEM, budget=Budget(seconds=0.3)) as session:
+            found = await session.score(session.ask(PROBLEM), [GOOD])
+            session.close()
+            return found, session
+
+    began = time.monotonic()
+    found, session = asyncio.run(main())
+    assert time.monotonic() - began < 10
+    assert session.over_budget
+    assert session.usage.wasted_tokens == slow.counters()["generated_tokens"]
+    assert found[0].value is None or 0 <= found[0].value <= 1
+    quick = JudgeVerifier(card("judge-score"), ScriptedEngine(lambda p, s: Reply("Score: 9"), model="other"))
+    found, usage = asyncio.run(scores(sessions, None, quick, GOOD, BAD, budget=Budget(calls=1)))
+    assert [s.value for s in found] == [0.9, None]
+    assert usage.calls == 1

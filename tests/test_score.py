@@ -101,6 +101,15 @@ def test_what_cannot_be_scored_is_told_and_left(sums: Path, tmp_path: Path) -> N
     assert (run / "records.jsonl").read_bytes() == before
 
 
+def test_a_verifiers_missing_tokenizer_is_said_before_anything_starts(sums: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    done = tts("eval", sums, "--engine", "scripted", "--verifier", "nano", "--verifier-model", tmp_path)
+    assert done.returncode == 2
+    assert "cannot load the tokenizer" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "starting" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from tts.engines.scorer import cache_trouble
 from tts.engines.scripted import ScriptedEngine
 from tts.errors import EngineUnavailable, RequestError
 from tts.types import Candidate, Completion, Message, Problem, Prompt
@@ -216,6 +217,26 @@ def test_unread_steps_and_reasons_reach_the_candidate(sessions: Any) -> None:
     assert first.scores["nano:unread"] == [len(STEPS) - len(first.scores["nano:steps"])]
     assert second.scores == {}
     assert "takes 60 tokens" in second.unscored
+
+
+def test_the_self_test_tells_a_cache_that_works_from_one_that_does_not() -> None:
+    class Off(Blocks):
+        async def classify(self, *a: Any, **k: Any) -> Reading:
+            found = await super().classify(*a, **k)
+            return Reading(
+                {p: [x + found.cached_tokens for x in row] for p, row in found.rows.items()}, found.cached_tokens
+            )
+
+    class Never(Blocks):
+        async def classify(self, *a: Any, cached: bool = True, **k: Any) -> Reading:
+            return await super().classify(*a, cached=False, **k)
+
+    refuses = Blocks()
+    refuses.fail = 1
+    assert asyncio.run(cache_trouble(Blocks(), BLOCK)) is None
+    assert "off by" in str(asyncio.run(cache_trouble(Off(), BLOCK)))
+    assert "read nothing" in str(asyncio.run(cache_trouble(Never(), BLOCK)))
+    assert asyncio.run(cache_trouble(refuses, BLOCK)) == "refused"
 
 
 def test_a_memo_keeps_the_first_score_and_the_last_used() -> None:

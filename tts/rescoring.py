@@ -140,9 +140,11 @@ class _Work:
             if candidate.unscored is not None:
                 into["unscored"] = candidate.unscored
         usage.seconds = 0.0
-        total = Usage(**record["usage"])
-        total.add(usage)
-        record["usage"] = usage_columns(total)
+        for spent in filter(None, (record, record.get("phases"))):  # what is scored belongs to the question
+            where = "usage" if spent is record else "test"
+            total = Usage(**spent[where])
+            total.add(usage)
+            spent[where] = usage_columns(total)
         self.scored += 1
 
     def _prompt(self, problem: Problem) -> Prompt:

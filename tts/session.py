@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import json
 import math
@@ -63,7 +64,6 @@ class _Call:
     key: bytes
     request_id: str
     priority: int
-    engine: Engine
 
 
 class Session:
@@ -80,7 +80,7 @@ class Session:
         self._setup = setup
         self._stopped = False
         lost = setup.journal.lost(self.name)
-        lost.flops = self._cost(setup.engine, lost.prompt_tokens, lost.cached_tokens, lost.generated_tokens)
+        lost.flops = self._cost(lost.prompt_tokens, lost.cached_tokens, lost.generated_tokens)
         self.usage = lost
         self._lost = replace(lost)
         self._drawn: Counter[bytes] = Counter()
@@ -89,7 +89,8 @@ class Session:
         self._prompt = setup.prompt
         self._given: dict[str, object] = {}
         self._sleeper: Session | None = None
-        self._in_flight: dict[str, Engine] = {}
+        self._in_flight: set[str] = set()
+        self._beside: list[Session] = []
         self._scoring: set[str] = set()
         self._scorings = 0
         self._loop = asyncio.get_running_loop()
@@ -112,9 +113,9 @@ class Session:
         text = catalog.render(template, **variables)
         return self._setup.engine.render([Message("user", text)], prefill)
 
-    def chat(self, messages: Sequence[Message], engine: Engine | None = None) -> Prompt:
-        """A conversation as a prompt of the policy, or of another engine."""
-        return (engine or self._setup.engine).render(messages)
+    def chat(self, messages: Sequence[Message]) -> Prompt:
+        """A conversation as a prompt."""
+        return self._setup.engine.render(messages)
 
     def read(self, completions: Sequence[Completion]) -> list[Candidate]:
         """Completions with their answers. From a truncated one only a closed box counts as an answer."""
@@ -248,6 +249,23 @@ class Session:
             seconds=math.fsum(p.seconds for p in made),
         )
 
+    # -- another model ----------------------------------------------------------------------------------------
+
+    def beside(self, engine: Engine) -> Session:
+        """This session on another engine than the policy's, for a judge to ask: the same problem, account, journal and
+        budget, calls of the policy in flight left out.
+        """
+        for part in self._beside:
+            if part._setup.engine is engine:
+                return part
+        part = copy.copy(self)
+        part._setup = replace(self._setup, engine=engine)
+        part._in_flight, part._scoring, part._beside, part._alarm = set(), set(), [], None
+        part._reserved_tokens, part._reserved_flops = 0, 0.0
+        part._set_alarm()
+        self._beside.append(part)
+        return part
+
     # -- generation -----------------------------------------------------------------------------------------
 
     @property
@@ -266,23 +284,16 @@ class Session:
         return self._setup.sampling
 
     async def sample(
-        self,
-        prompt: Prompt,
-        n: int = 1,
-        sampling: Sampling | None = None,
-        *,
-        priority: int = 0,
-        engine: Engine | None = None,
+        self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None, *, priority: int = 0
     ) -> list[Completion]:
         """`n` independent completions in a fixed order; fewer when the budget ends, aborted ones included. Lower
-        `priority` is served first, where the engine schedules by it. `engine`: another model than the policy, that
-        a judge asks.
+        `priority` is served first, where the engine schedules by it.
 
         Raises:
             RequestError: a request failed; the others have finished and are in the journal.
             EngineDead: the engine is gone.
         """
-        calls = self._reserve(prompt, n, sampling, priority, engine or self._setup.engine)
+        calls = self._reserve(prompt, n, sampling, priority)
         outcomes = await asyncio.gather(*map(self._run, calls), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -298,7 +309,7 @@ class Session:
     async def _stream(
         self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int
     ) -> AsyncGenerator[Completion, None]:
-        calls = self._reserve(prompt, n, sampling, priority, self._setup.engine)
+        calls = self._reserve(prompt, n, sampling, priority)
         tasks = {asyncio.ensure_future(self._run(call)): call for call in calls}
         try:
             for task in asyncio.as_completed(list(tasks)):
@@ -307,16 +318,16 @@ class Session:
         finally:
             for task, call in tasks.items():
                 if not task.done():
-                    await call.engine.abort(call.request_id)
+                    await self._setup.engine.abort(call.request_id)
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _reserve(self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int, engine: Engine) -> list[_Call]:
+    def _reserve(self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int) -> list[_Call]:
         """Admit at most `n` calls: what is left of the budget is shared among them in equal parts.
 
         What an earlier life of the run spent on calls that it aborted is reported, and not charged again: a resumed
         problem gets the samples it would have had.
         """
-        budget = self._setup.budget
+        engine, budget = self._setup.engine, self._setup.budget
         asked = sampling or self._setup.sampling
         length = len(prompt.token_ids)
         room = engine.max_model_len - length
@@ -342,44 +353,42 @@ class Session:
         if admitted < n:
             self.over_budget = True
         digest = prompt_digest(prompt)
-        calls = [self._call(prompt, digest, asked, wanted, limit, priority, engine) for _ in range(admitted)]
+        calls = [self._call(prompt, digest, asked, wanted, limit, priority) for _ in range(admitted)]
         self._reserved_tokens += limit * admitted
-        self._reserved_flops += _flops(engine, length + limit) * admitted
+        self._reserved_flops += self._flops(length + limit) * admitted
         return calls
 
-    def _call(
-        self, prompt: Prompt, digest: bytes, asked: Sampling, wanted: int, limit: int, priority: int, engine: Engine
-    ) -> _Call:
+    def _call(self, prompt: Prompt, digest: bytes, asked: Sampling, wanted: int, limit: int, priority: int) -> _Call:
         setup, index = self._setup, self._drawn[digest]
         self._drawn[digest] += 1
         seed = derive_seed(setup.seed, self.name, digest, index)
-        key = call_key(engine.kind, engine.model, digest, asked, seed)
+        key = call_key(setup.engine.kind, setup.engine.model, digest, asked, seed)
         request_id = f"{self.name}/{digest[:4].hex()}/{index}"
-        self._in_flight[request_id] = engine
-        return _Call(prompt, asked, wanted, limit, seed, key, request_id, priority, engine)
+        self._in_flight.add(request_id)
+        return _Call(prompt, asked, wanted, limit, seed, key, request_id, priority)
 
     async def _run(self, call: _Call) -> Completion | None:
         """One call, from the journal or the engine; None when the deadline came before it was sent."""
         try:
             if (entry := self._setup.journal.lookup(call.key)) and _serves(entry.completion, call):
                 self._advance_clock(entry.elapsed)
-                self._meter(call.engine, entry.completion)
+                self._meter(entry.completion)
                 return self._noting_truncation(call, entry.completion)
             if self._expired():
                 self.over_budget = True
                 return None
             return await self._generate(call)
         finally:
-            self._in_flight.pop(call.request_id, None)
+            self._in_flight.discard(call.request_id)
             self._reserved_tokens -= call.max_tokens
-            self._reserved_flops -= _flops(call.engine, len(call.prompt.token_ids) + call.max_tokens)
+            self._reserved_flops -= self._flops(len(call.prompt.token_ids) + call.max_tokens)
 
     async def _generate(self, call: _Call) -> Completion:
         journal = self._setup.journal
         journal.begin(call.key, self.name)
         sampling = replace(call.asked, max_tokens=call.max_tokens)
         try:
-            completion = await call.engine.generate(
+            completion = await self._setup.engine.generate(
                 call.prompt, sampling, call.seed, call.request_id, priority=call.priority
             )
         except RequestError:
@@ -387,11 +396,11 @@ class Session:
             self.usage.calls += 1
             raise
         if completion.finish == "abort":
-            self._meter(call.engine, completion)
+            self._meter(completion)
             await journal.give_up(call.key, self.name, completion)
             return completion
         await journal.finish(call.key, completion, self.elapsed)
-        self._meter(call.engine, completion)
+        self._meter(completion)
         return self._noting_truncation(call, completion)
 
     def _noting_truncation(self, call: _Call, completion: Completion) -> Completion:
@@ -440,7 +449,7 @@ class Session:
 
     # -- the ledger and the clock -----------------------------------------------------------------------------
 
-    def _meter(self, engine: Engine, c: Completion) -> None:
+    def _meter(self, c: Completion) -> None:
         self.usage.add(
             Usage(
                 c.prompt_tokens,
@@ -448,15 +457,18 @@ class Session:
                 c.generated_tokens,
                 wasted_tokens=c.generated_tokens if c.finish == "abort" else 0,
                 calls=1,
-                flops=self._cost(engine, c.prompt_tokens, c.cached_tokens, c.generated_tokens),
+                flops=self._cost(c.prompt_tokens, c.cached_tokens, c.generated_tokens),
                 queue_seconds=c.queue_seconds or 0.0,
             )
         )
 
-    def _cost(self, engine: Engine, prompt: int, cached: int | None, generated: int) -> float | None:
+    def _cost(self, prompt: int, cached: int | None, generated: int) -> float | None:
         """FLOPs of a call; prompt tokens count as computed where the engine does not say they were cached."""
-        rate = engine.flops_per_token
+        rate = self._setup.engine.flops_per_token
         return None if rate is None else rate * (prompt - (cached or 0) + generated)
+
+    def _flops(self, tokens: int) -> float:
+        return (self._setup.engine.flops_per_token or 0.0) * tokens
 
     @property
     def elapsed(self) -> float:
@@ -485,8 +497,10 @@ class Session:
             self._aborting = asyncio.ensure_future(self._abort())
 
     async def _abort(self) -> None:
-        for request_id, engine in list(self._in_flight.items()):
-            await engine.abort(request_id)
+        for request_id in list(self._in_flight):
+            await self._setup.engine.abort(request_id)
+        for part in self._beside:
+            await part._abort()
         for request_id in list(self._scoring):
             if self._setup.verifier is not None:
                 await self._setup.verifier.abort(request_id)
@@ -494,6 +508,8 @@ class Session:
     async def stop(self) -> None:
         """Abort everything in flight and admit nothing more; the strategy gets what was generated so far."""
         self._stopped = True
+        for part in self._beside:
+            part._stopped = True
         if self._sleeper is not None:
             await self._sleeper.stop()
         await self._abort()
@@ -505,8 +521,10 @@ class Session:
 
     def close(self) -> Usage:
         """Stop the clock and hand over the account of all phases."""
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for part in (self, *self._beside):
+            self.over_budget |= part.over_budget
+            if part._alarm is not None:
+                part._alarm.cancel()
         self.usage.seconds = self.elapsed
         whole = Usage()
         for usage in self.phases.values():
@@ -527,10 +545,6 @@ def derive_seed(run_seed: int, problem: str, prompt: bytes, index: int) -> int:
     """A 31-bit seed for the `index`-th sample of a prompt; siblings' seeds have no pattern to overlap."""
     digest = hashlib.blake2b(f"{run_seed}\0{problem}\0{index}\0".encode() + prompt, digest_size=4).digest()
     return int.from_bytes(digest) & 0x7FFFFFFF
-
-
-def _flops(engine: Engine, tokens: int) -> float:
-    return (engine.flops_per_token or 0.0) * tokens
 
 
 def _variables(problem: Problem) -> dict[str, object]:

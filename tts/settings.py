@@ -140,7 +140,7 @@ def _check_combinations(settings: Settings) -> None:
         if getattr(settings, option) is not None and not settings.verifier:
             raise InputError(f"--{option.replace('_', '-')} needs --verifier NAME")
     if settings.verifier:
-        _check_verifier(settings)
+        check_verifier(settings, strategy)
     elif takes_verifier and getattr(strategy, "select", None) in BY_VERIFIER:
         raise InputError(f"-o select={strategy.select} goes by a verifier's scores", "--verifier NAME")  # type: ignore[attr-defined]
     if settings.temperature == 0 and getattr(strategy, "n", 1) > 1:
@@ -150,11 +150,20 @@ def _check_combinations(settings: Settings) -> None:
         )
 
 
-def _check_verifier(settings: Settings) -> None:
-    """What can be known about a verifier before any model loads."""
+def check_verifier(settings: Settings, strategy: Strategy) -> None:
+    """What can be known about a verifier before any model loads.
+
+    Raises:
+        InputError: there is none by that name, its model or prompt is missing, or the strategy cannot use its kind.
+    """
     card, _ = load_verifier(settings)
     if isinstance(card, cards.JudgeCard):
         catalog.find("prompts", card.prompt)
+        if card.method == "pairwise" and not getattr(strategy, "scores_together", False):
+            raise InputError(
+                f"strategy {settings.strategy!r} scores one response at a time; {settings.verifier!r} compares several",
+                "best-of-n and self-consistency take it",
+            )
     model = cards.model_of(card)
     if model is not None and model.startswith((".", "/", "~")) and not settings.verifier_url:
         folder = Path(model).expanduser()

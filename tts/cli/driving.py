@@ -44,6 +44,8 @@ async def engines_for(
     model = settings.model or DEFAULT_MODEL.get(kind) if policy else None
     if kind == "vllm" and settings.model is None:
         console.note("no -m given: using nano, a tiny model for demonstrations; -m takes a Hugging Face id or a folder")
+    if settings.verifier:
+        engines.check_verifier(load_verifier(settings)[0])
     async with contextlib.AsyncExitStack() as stack:
         with console.waiting(f"starting {kind} {model or ''}".rstrip() + " …") if policy else contextlib.nullcontext():
             engine = await engines.start(

@@ -50,6 +50,20 @@ async def start(
     return VLLMEngine(model, {**share, **arguments}, template, log)
 
 
+def check_verifier(card: Card) -> None:
+    """What a verifier's model needs that can be known without starting it: its tokenizer.
+
+    Raises:
+        EngineUnavailable: it is not there.
+    """
+    from tts.verify.cards import RewardCard
+
+    if isinstance(card, RewardCard):
+        from tts.engines.scorer import load_tokenizer
+
+        load_tokenizer(card.model)
+
+
 async def start_verifier(card: Card, url: str | None, log: Path, *, alone: bool) -> Verifier:
     """Start or reach what a card asks for: a reward model on vLLM's pooling runner or on a server at `url`, another
     model that judges, or nothing at all. `alone`: no policy runs beside it.

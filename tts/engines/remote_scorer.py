@@ -13,9 +13,8 @@ from typing import Any
 
 import openai
 
-from tts import nano
 from tts.engines.connection import MALFORMED, Server, attempts, served
-from tts.engines.scorer import load_tokenizer
+from tts.engines.scorer import folder_of, load_tokenizer
 from tts.engines.templates import ChatTemplate
 from tts.errors import EngineDead, RequestError
 from tts.flops import flops_per_token
@@ -30,11 +29,10 @@ class RemoteScorer:
     """A model that classifies tokens, behind HTTP. The tokenizer is the card's model's, loaded here."""
 
     def __init__(self, card: RewardCard, client: openai.AsyncOpenAI, serves: dict[str, Any]) -> None:
-        path = str(nano.VERIFIER) if card.model == nano.NAME else card.model
-        self._template = ChatTemplate(load_tokenizer(path), {})
+        self._template = ChatTemplate(load_tokenizer(card.model), {})
         from transformers import AutoConfig
 
-        self.flops_per_token = flops_per_token(AutoConfig.from_pretrained(path).to_dict())
+        self.flops_per_token = flops_per_token(AutoConfig.from_pretrained(folder_of(card.model)).to_dict())
         longest = int(serves.get("max_model_len") or 4096)
         self.max_model_len = min(longest, card.max_length or longest)
         self.notes = ["a verifier on a server computes every scoring in full: its interface reads no prefix cache"]

@@ -30,6 +30,7 @@ class BestOfN:
     """
 
     takes_verifier: ClassVar[bool] = True
+    scores_together: ClassVar[bool] = True
 
     n: int = field(default=8, metadata={"help": "candidates", "min": 1})
     select: Selector = field(default="auto", metadata={"help": "what chooses among them"})

@@ -20,6 +20,7 @@ class SelfConsistency:
     """
 
     takes_verifier: ClassVar[bool] = True
+    scores_together: ClassVar[bool] = True
 
     n: int = field(default=8, metadata={"help": "reasoning paths", "min": 1})
     select: Literal["auto", "majority", "weighted", "filtered", "highest", "product"] = field(

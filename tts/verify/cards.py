@@ -153,7 +153,7 @@ def load(name: str) -> tuple[Card, str]:
         raise CatalogError(f"{source.path}: {error}") from error
     if kind not in KINDS:
         said = "is a checker: it needs the target" if kind == "checker" else f"is of kind {kind!r}"
-        raise CatalogError(f"{source.path}: {name!r} {said}", f"a verifier's kind is one of {', '.join(KINDS)}")
+        raise CatalogError(f"{name!r} {said}", f"a verifier's kind is one of {', '.join(KINDS)}")
     card, _ = catalog.load("verifiers", name, KINDS[kind])
     return card, source.sha256
 

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from tts import catalog
+from tts.errors import RequestError
 from tts.types import Completion, Engine, Message, Prompt, Sampling, StepScores
 from tts.verify.cards import JudgeCard
 
@@ -61,8 +62,8 @@ class JudgeVerifier:
             question=problem.question, context=problem.context, choices=problem.choices,
             scale=f"{self._card.scale:g}", **variables,
         )  # fmt: skip
-        prompt = session.chat([Message("user", text)], self._engine)
-        return await session.sample(prompt, n, sampling, engine=self._engine)
+        asked = session if self._engine is None else session.beside(self._engine)
+        return await asked.sample(asked.chat([Message("user", text)]), n, sampling)
 
     def _sampling(self) -> Sampling:
         card = self._card
@@ -83,6 +84,9 @@ class JudgeVerifier:
 
 class PairwiseJudge(JudgeVerifier):
     """A judge that compares two responses at a time."""
+
+    async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
+        raise RequestError(f"verifier {self.name!r} compares candidates: it has no score for one alone")
 
     async def compare(self, completions: Sequence[Completion], session: Session) -> list[StepScores]:
         """The share of comparisons that each wins. Each meets the next `rounds` in a ring, so that all meet equally

@@ -70,6 +70,8 @@ class RewardVerifier:
         self.key: str | None = card.model_dump_json()
         self.flops_per_token = scorer.flops_per_token
         self.notes = scorer.notes
+        self.step = card.step
+        """The text that ends a step."""
         self.rereads = 0
         """How often a score was wanted that lay in the cached prefix and was no longer known."""
         self._card = card

@@ -29,6 +29,8 @@ class RuleVerifier:
         self.name = card.name
         self.key: str | None = card.model_dump_json()
         self.notes: list[str] = []
+        self.step = card.step
+        """The text that ends a step."""
         self._card = card
         self._rule = rule or sums
 
