@@ -21,6 +21,7 @@ from tts.notes import Notes, context_hash
 from tts.types import (
     Budget,
     Candidate,
+    Comparer,
     Completion,
     Engine,
     Message,
@@ -116,6 +117,7 @@ class Session:
         self._given: dict[str, object] = {}
         self._sleeper: Session | None = None
         self._in_flight: set[str] = set()
+        self._beside: list[tuple[Session, Session]] = []
         self._scoring: set[str] = set()
         self._scorings = 0
         self._loop = asyncio.get_running_loop()
@@ -137,6 +139,10 @@ class Session:
         """Any template of `prompts/` as one user turn; `prefill` begins the assistant's."""
         text = catalog.render(template, **variables)
         return self._setup.engine.render([Message("user", text)], prefill)
+
+    def chat(self, messages: Sequence[Message]) -> Prompt:
+        """A conversation as a prompt."""
+        return self._setup.engine.render(messages)
 
     def read(self, completions: Sequence[Completion]) -> list[Candidate]:
         """Completions with their answers. From one that the model has not ended only a closed box or tag counts."""
@@ -165,32 +171,39 @@ class Session:
         verifier = self._setup.verifier
         if verifier is None:
             raise RequestError("no verifier was given (--verifier NAME)")
-        found = await asyncio.gather(*(self.rate(prompt, c) for c in completions))
+        if isinstance(verifier, Comparer):
+            found = await verifier.compare(completions, self)
+        else:
+            found = await asyncio.gather(*(self.rate(prompt, c) for c in completions))
         if found and not self._expired() and all(s.value is None for s in found):
             raise RequestError(f"verifier {verifier.name!r}: {found[0].error}")
         return found
 
     async def scored(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The candidates with the verifier's score under its name, and those of their steps under NAME:steps."""
+        """The candidates with the verifier's score under its name, those of their steps under NAME:steps, and how many
+        steps it could not take under NAME:unread."""
         found = await self.score(prompt, [c.completion for c in candidates])
         return [self.with_scores(c, s) for c, s in zip(candidates, found, strict=True)]
 
     def with_scores(self, candidate: Candidate, scores: StepScores) -> Candidate:
-        """The candidate with a verifier's scores, if it got any."""
+        """The candidate with a verifier's scores, or the reason why it got none."""
         if scores.value is None:
-            return candidate
-        name = self.verifier
-        return replace(
-            candidate, scores={**candidate.scores, f"{name}": scores.value, f"{name}:steps": list(scores.steps)}
-        )
+            return replace(candidate, unscored=scores.error)
+        name = str(self.verifier)
+        more: dict[str, float | Sequence[float]] = {name: scores.value}
+        if scores.steps:
+            more[f"{name}:steps"] = list(scores.steps)
+        if scores.unread:
+            more[f"{name}:unread"] = [scores.unread]
+        return replace(candidate, scores={**candidate.scores, **more}, unscored=None)
 
     async def rate(self, prompt: Prompt, completion: Completion) -> StepScores:
         """One completion's scores, from the journal or the verifier: as `score`, without a complaint of its own."""
         verifier = self._setup.verifier
         if verifier is None:
             raise RequestError("no verifier was given (--verifier NAME)")
-        key = score_key(verifier.key, prompt_digest(prompt), completion.text)
-        if (known := self._setup.journal.lookup_score(key)) is not None:
+        key = score_key(verifier.key, self.problem, prompt, completion.text) if verifier.key is not None else None
+        if key and (known := self._setup.journal.lookup_score(key)) is not None:
             scores, elapsed = known
             self._advance_clock(elapsed)
             self._meter_scores(verifier, scores)
@@ -211,7 +224,8 @@ class Session:
         self._meter_scores(verifier, scores)
         if scores.value is None or not all(map(math.isfinite, (scores.value, *scores.steps))):
             return replace(scores, steps=(), value=None, error=scores.error or "a score that is not a number")
-        await self._setup.journal.scored(key, scores, self.elapsed)
+        if key:
+            await self._setup.journal.scored(key, scores, self.elapsed)
         return scores
 
     def _meter_scores(self, verifier: Verifier, s: StepScores) -> None:
@@ -266,8 +280,6 @@ class Session:
             raise ValueError("a response needs a generated piece")
         ids = tuple(i for p in pieces for i in (engine.encode(p) if isinstance(p, str) else p.token_ids))
         sums = [p.logprob_sum for p in made]
-        certain = [(p.self_certainty, p.generated_tokens) for p in made if p.self_certainty is not None]
-        weight = sum(n for _, n in certain)
         return replace(
             made[-1],
             text=engine.decode(ids) if ids else "".join(p if isinstance(p, str) else p.text for p in pieces),
@@ -276,10 +288,29 @@ class Session:
             cached_tokens=made[0].cached_tokens,
             generated_tokens=sum(p.generated_tokens for p in made),
             logprob_sum=None if None in sums else math.fsum(s for s in sums if s is not None),
-            self_certainty=math.fsum(c * n for c, n in certain) / weight if weight else None,
+            self_certainty=_mean([(p.self_certainty, p.generated_tokens) for p in made]),
+            entropy=_mean([(p.entropy, p.generated_tokens) for p in made]),
+            first=made[0].first,
             queue_seconds=math.fsum(p.queue_seconds or 0.0 for p in made),
             seconds=math.fsum(p.seconds for p in made),
         )
+
+    # -- another model ----------------------------------------------------------------------------------------
+
+    def beside(self, engine: Engine) -> Session:
+        """This session on another engine than the policy's, for a judge to ask: the same problem, account, journal,
+        clock and budget, calls of the policy in flight left out.
+        """
+        for owner, part in self._beside:
+            if owner is self and part._setup.engine is engine:
+                return part
+        part = copy.copy(self)
+        part._trunk = self._trunk or self
+        part._setup = replace(self._setup, engine=engine)
+        part._in_flight, part._scoring, part._beside, part._alarm = set(), set(), [], None
+        part._reserved_tokens, part._reserved_flops, part._reserved_calls = 0, 0.0, 0
+        self._beside.append((self, part))
+        return part
 
     # -- generation -----------------------------------------------------------------------------------------
 
@@ -556,7 +587,7 @@ class Session:
         """Account for `usage` of this session and, where it is a branch, of the whole problem."""
         self.usage.add(usage)
         self._made.add(usage)
-        if self._trunk is not None:
+        if self._trunk is not None and self._trunk._made is not self._made:
             self._trunk._made.add(usage)
 
     def _meter(self, c: Completion) -> None:
@@ -606,13 +637,15 @@ class Session:
             self._alarm = self._loop.call_at(self._started + seconds, self._expire)
 
     def _expire(self) -> None:
-        if self._in_flight or self._scoring:
+        if self._in_flight or self._scoring or any(part._in_flight for _, part in self._beside):
             self.over_budget = True
             self._aborting = asyncio.ensure_future(self._abort())
 
     async def _abort(self) -> None:
         for request_id in list(self._in_flight):
             await self._setup.engine.abort(request_id)
+        for _, part in self._beside:
+            await part._abort()
         for request_id in list(self._scoring):
             if self._setup.verifier is not None:
                 await self._setup.verifier.abort(request_id)
@@ -638,6 +671,13 @@ class Session:
         for usage in self.phases.values():
             whole.add(usage)
         return whole
+
+
+def _mean(weighted: Sequence[tuple[float | None, int]]) -> float | None:
+    """The mean of the values that are known, by their weights; None where there is none."""
+    known = [(value, weight) for value, weight in weighted if value is not None]
+    total = sum(weight for _, weight in known)
+    return math.fsum(value * weight for value, weight in known) / total if total else None
 
 
 def _serves(found: Completion, call: _Call) -> bool:

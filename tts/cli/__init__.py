@@ -19,6 +19,7 @@ from tts.cli.grade import grade
 from tts.cli.list import list_
 from tts.cli.report import report
 from tts.cli.run import run
+from tts.cli.score import score
 from tts.cli.show import show
 from tts.cli.sweep import sweep
 from tts.errors import TTSError
@@ -38,6 +39,7 @@ app.command("grade")(grade)
 app.command("check")(check)
 app.command("export")(export)
 app.command("show")(show)
+app.command("score")(score)
 app.command("report")(report)
 app.command("compare")(compare)
 app.command("list")(list_)
