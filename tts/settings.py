@@ -149,7 +149,7 @@ def _check_combinations(settings: Settings) -> None:
         check_verifier(settings, strategy)
     elif getattr(strategy, "needs_verifier", False):
         raise InputError(f"strategy {settings.strategy!r} goes by a verifier's scores", "--verifier NAME")
-    elif takes_verifier and (select := getattr(strategy, "select", None)) in BY_VERIFIER:
+    elif takes_verifier and (select := getattr(strategy, "select", None)) in (*BY_VERIFIER, "hierarchical"):
         raise InputError(f"-o select={select} goes by a verifier's scores", "--verifier NAME")
     if settings.temperature == 0 and getattr(strategy, "n", 1) > 1:
         raise InputError(
