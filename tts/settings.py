@@ -131,8 +131,10 @@ def _check_combinations(settings: Settings) -> None:
         raise InputError(f"strategy {settings.strategy!r} uses no verifier", "best-of-n does")
     if settings.verifier:
         load_verifier(settings.verifier)
+    elif getattr(strategy, "needs_verifier", False):
+        raise InputError(f"strategy {settings.strategy!r} goes by a verifier's scores", "--verifier NAME")
     elif takes_verifier and getattr(strategy, "select", None) in BY_VERIFIER:
-        raise InputError("-o select=highest and weighted go by a verifier's scores", "--verifier NAME")
+        raise InputError(f"-o select={getattr(strategy, 'select', '')} goes by a verifier's scores", "--verifier NAME")
     if settings.temperature == 0 and getattr(strategy, "n", 1) > 1:
         raise InputError(
             f"at temperature 0 all {getattr(strategy, 'n', 1)} samples would be the same",

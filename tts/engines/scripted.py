@@ -76,6 +76,10 @@ class ScriptedEngine:
         self._words.update(zip(ids, words, strict=True))
         return ids
 
+    def learn(self, text: str) -> None:
+        """Take in the words of a text that another life of the engine said, so that its tokens can be read."""
+        self.encode(text)
+
     def decode(self, token_ids: Sequence[int]) -> str:
         return "".join(self._words[i] for i in token_ids)
 

@@ -13,7 +13,7 @@ from tts.types import Candidate, Problem, Sampling, Solution
 Selector = Literal[
     "auto", "highest", "weighted", "majority", "self-certainty", "logprob-mean", "perplexity", "logprob-sum"
 ]
-BY_VERIFIER = ("highest", "weighted")
+BY_VERIFIER = ("highest", "weighted", "hierarchical")
 
 
 @dataclass(frozen=True)
