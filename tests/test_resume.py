@@ -46,9 +46,13 @@ def _outcome(run: Path) -> list[dict[str, Any]]:
     return timeless
 
 
-@pytest.mark.parametrize("more", [(), ("-s", "best-of-n"), ("--budget-tokens", 40)], ids=["vote", "best", "budget"])
+@pytest.mark.parametrize(
+    "more",
+    [(), ("-s", "best-of-n"), ("--budget-tokens", 40), ("-s", "revise", "-o", "chains=2")],
+    ids=["vote", "best", "budget", "revise"],
+)
 def test_killed_runs_end_as_one_that_was_not(sums: Path, tmp_path: Path, more: tuple[object, ...]) -> None:
-    script, _ = _script(tmp_path, "calm")
+    script, calm = _script(tmp_path, "calm")
     assert subprocess.run([sys.executable, "-m", "tts", *_words(sums, tmp_path / "calm", script, *more)], check=False)
     script, log = _script(tmp_path, "killed")
     run, rng, kills = tmp_path / "killed", random.Random(5), 0
@@ -75,6 +79,7 @@ def test_killed_runs_end_as_one_that_was_not(sums: Path, tmp_path: Path, more: t
     asked = log.read_text().split()
     for position, seeds in finished:
         assert not seeds & set(asked[position:]), "a call that had finished was made again"
+    assert set(asked) == set(calm.read_text().split())
     assert len(set(asked)) == 12 * 6
 
 

@@ -81,6 +81,12 @@ def prune(paths: Iterable[Path], kept: Iterable[Path], depth: int) -> None:
             path.pruned = depth
 
 
+def demand_scores(session: Session, paths: Sequence[Path]) -> None:
+    """Raises RequestError where the verifier has a score for none of the paths, time not being up."""
+    if paths and not session.over_budget and all(path.score is None for path in paths):
+        raise RequestError(f"verifier {session.verifier!r}: {paths[0].scores.error or 'no score'}")
+
+
 class Tree:
     """All paths of a search for one problem, or of an independent part of one."""
 
@@ -126,8 +132,7 @@ class Tree:
             raise
         grown = [path for (path, _), written in zip(pairs, there, strict=True) if written]
         self.paths += grown
-        if grown and not self._session.over_budget and all(p.score is None for p in grown):
-            raise RequestError(f"verifier {self._session.verifier!r}: {grown[0].scores.error or 'no score'}")
+        demand_scores(self._session, grown)
         return grown
 
     def foresee(self, path: Path, count: int) -> None:

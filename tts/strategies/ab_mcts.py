@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from tts.attempts import Attempts
 from tts.errors import InputError
 from tts.session import Session
-from tts.tree import Path, Select, drawn, elected, together
+from tts.tree import Path, Select, demand_scores, drawn, elected, together
 from tts.types import Problem, Solution
 
 
@@ -64,7 +64,9 @@ class ABMCTS:
             None if completion is None else attempts.add(prompt, completion, parent)
             for completion, prompt, parent in zip(completions, prompts, parents, strict=True)
         ]
-        await together(attempts.rate(draft) for draft in drafts if draft is not None)
+        written = [draft for draft in drafts if draft is not None]
+        await together(attempts.rate(draft) for draft in written)
+        demand_scores(session, written)
         return drafts
 
 

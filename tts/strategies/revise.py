@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from tts.attempts import Attempts
 from tts.errors import InputError
 from tts.session import Session
-from tts.tree import drawn, elected, together
+from tts.tree import demand_scores, drawn, elected, together
 from tts.types import Candidate, Problem, Solution
 
 
@@ -44,6 +44,8 @@ class Revise:
         chains = [Attempts(part, problem) for part in session.branches(self.chains)]
         await together(self._revise(chain) for chain in chains)
         found = [chain.candidates() for chain in chains]
+        if session.verifier:
+            demand_scores(session, [path for chain in chains for path in chain.paths])
         winner = await self._choose(found, session)
         tree = drawn(path for chain in chains for path in chain.paths)
         return Solution(winner.answer if winner else None, [c for chain in found for c in chain], {"tree": tree})
