@@ -259,7 +259,9 @@ class Engine(Protocol):
         ...
 
     def counters(self) -> Mapping[str, int]:
-        """The engine's own totals since it started: prompt_tokens, cached_tokens, generated_tokens (what it has)."""
+        """The engine's own totals since it started: prompt_tokens, cached_tokens, generated_tokens, steps, and running
+        (the sum over steps of sequences in the batch), as far as it has them.
+        """
         ...
 
     def describe(self) -> Mapping[str, Any]:
