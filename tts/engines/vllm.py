@@ -99,7 +99,7 @@ class VLLMEngine:
         }
         defaults = {name: self._defaults[name] for name in GENERATION_DEFAULTS if name in self._defaults}
         spelled = [stop for stop, (_, alone) in stops.items() if not alone]
-        return self._sampling_params(
+        params = self._sampling_params(
             **{**defaults, **asked},
             seed=seed,
             max_tokens=sampling.max_tokens,
@@ -112,6 +112,8 @@ class VLLMEngine:
             detokenize=bool(spelled),
             output_kind=self._final_only,
         )
+        params.skip_clone = True  # nobody else has it: vLLM need not copy it deeply for every request
+        return params
 
     def _completion(
         self, prompt: Prompt, params: Any, stops: Mapping[str, StopTokens], seed: int, output: Any
