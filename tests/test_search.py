@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import math
 import random
 from collections.abc import Sequence
@@ -20,6 +21,10 @@ from tts.types import Budget, Completion, Problem, Prompt, Sampling, StepScores
 
 PROBLEM = Problem("p", "What is 2 + 3?")
 STEPS = ("First, 2 and 3.", "Add them.", "It is \\boxed{5}.")
+ABMCTS = pytest.param(
+    "ab-mcts",
+    marks=pytest.mark.skipif(importlib.util.find_spec("treequest") is None, reason="needs the extra abmcts"),
+)
 STEPWISE = [name for name, cls in STRATEGIES.items() if issubclass(cls, Stepwise)]
 
 
@@ -309,7 +314,7 @@ def test_speculation_changes_the_time_and_the_waste_not_the_outcome(sessions: An
 # -- budgets, failures, replay ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*STEPWISE, "revise", "ab-mcts", "self-refine", "budget-forcing"])
+@pytest.mark.parametrize("name", [*STEPWISE, ABMCTS, "revise", "self-refine", "budget-forcing"])
 @pytest.mark.parametrize(
     "budget", [Budget(tokens=30), Budget(tokens=61), Budget(calls=7), Budget(flops=5e8), Budget(seconds=0.25)], ids=str
 )
@@ -341,7 +346,7 @@ def _parts(name: str, count: int) -> dict[str, int]:
     return {"chains": count} if name == "revise" else {"width": 4 // count}
 
 
-@pytest.mark.parametrize("name", [*STEPWISE, "revise", "ab-mcts", "self-refine", "budget-forcing"])
+@pytest.mark.parametrize("name", [*STEPWISE, ABMCTS, "revise", "self-refine", "budget-forcing"])
 @pytest.mark.parametrize("budget", [Budget(), Budget(tokens=120)], ids=str)
 def test_a_replay_in_another_order_of_time_is_the_same_search(
     sessions: Any, tmp_path: Any, name: str, budget: Budget
@@ -374,7 +379,7 @@ def test_a_path_that_cannot_be_scored_is_last_and_says_why(sessions: Any, bad: A
     assert solution.answer == "5"
 
 
-@pytest.mark.parametrize("name", [n for n in STRATEGIES if getattr(STRATEGIES[n], "needs_verifier", False)])
+@pytest.mark.parametrize("name", [*STEPWISE, ABMCTS])
 def test_a_verifier_that_never_scores_fails_the_problem(sessions: Any, name: str) -> None:
     with pytest.raises(RequestError, match="it cannot"):
         solve(sessions, name, steps, Scores(lambda text: RequestError("it cannot")), n=4)

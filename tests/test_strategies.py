@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from tts.session import Session
 from tts.strategies import STRATEGIES
 from tts.types import Budget, Completion, Problem, Prompt, Sampling, StepScores
 
-EVERY = pytest.mark.parametrize("name", STRATEGIES)
+WITHOUT = pytest.mark.skipif(importlib.util.find_spec("treequest") is None, reason="needs the extra abmcts")
+EVERY = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[WITHOUT] if n == "ab-mcts" else []) for n in STRATEGIES]
+)
 PROBLEM = Problem("p", "What is 2 + 3?")
 
 

@@ -1,17 +1,18 @@
-"""Search against verifier-weighted best-of-N at equal generated tokens, on the command line's own path, real vLLM.
+"""Search against verifier-weighted best-of-N at equal generated tokens, on real vLLM.
 
     python tests/perf/search_accuracy.py [--benchmarks nano-3 nano-4 nano-5] [--problems 200] [--solutions 4 8 16 32]
 
-A budget is so many times the mean length of a response to the benchmark (measured first, by best-of-N itself), in
-generated tokens a problem. Every strategy gets it as `--budget-tokens`, with an n for which it would spend about that
-much; what it then spent is printed. Gains are over weighted best-of-N with the same budget: paired by problem, in points,
-with 95 % intervals. The whole table is printed, losses too.
+Best-of-N draws a pool once, half again as large as the largest budget. A search gets n for so many solutions' worth.
+It is compared, problem by problem, with weighted best-of-k from the pool, k being what its generated tokens would have
+bought, rounded up (the mean over subsets of k, so that the baseline has no luck of its own). Gains are in points, with
+95 % intervals over problems. The whole table is printed, losses too.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 from tts import benchmarks, engines
 from tts.evaluate import Stop, evaluate
 from tts.journal import Journal
+from tts.metrics import weighted_at_k
 from tts.session import Setup
 from tts.settings import load_verifier
 from tts.stats import Z95
@@ -53,14 +55,14 @@ class Bench:
         self.examples = benchmarks.select(self.benchmark.examples, str(problems))
         self.engine, self.verifier, self.concurrency = engine, verifier, concurrency
 
-    async def run(self, strategy: str, options: dict[str, Any], budget: int | None) -> list[dict[str, Any]]:
+    async def run(self, strategy: str, options: dict[str, Any]) -> list[dict[str, Any]]:
         """Records in the order of their problems."""
         records: list[dict[str, Any]] = []
         cls: Any = STRATEGIES[strategy]
         with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
             async with CheckerPool() as checker:
                 setup = Setup(
-                    self.engine, journal, checker, self.verifier, Sampling(max_tokens=256), Budget(budget), 0,
+                    self.engine, journal, checker, self.verifier, Sampling(max_tokens=256), Budget(), 0,
                     self.benchmark.prompt, self.benchmark.extract,
                 )  # fmt: skip
                 await evaluate(
@@ -86,26 +88,33 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> str:
 
 
 async def table(bench: Bench, solutions: Sequence[int], only: Sequence[str]) -> None:
-    first = await bench.run("best-of-n", {"n": 4, "select": "weighted"}, None)
-    length = spent(first) / 4
-    print(f"\n{bench.benchmark.name}, {len(bench.examples)} problems, {length:.0f} tokens a response")
-    print("solutions  tokens  strategy              spent  verifier tokens  accuracy %  over weighted best-of-N")
+    size = max(solutions) * 3 // 2
+    pool = await bench.run("best-of-n", {"n": size, "select": "weighted"})
+    length = spent(pool) / size
+    name = bench.verifier.name
+    print(f"\n{bench.benchmark.name}, {len(bench.examples)} problems, {length:.0f} tokens a response, pool of {size}")
+    print("solutions  strategy               tokens  as best-of-k  verifier tokens  accuracy %  best-of-k  gain")
     for count in solutions:
-        budget = round(count * length)
-        plain = await bench.run("best-of-n", {"n": count, "select": "weighted"}, None)
-        line = f"{count:9} {budget:7}  {'best-of-n weighted':20}"
-        print(f"{line} {spent(plain):6.0f} {read(plain):16.0f} {fmean(right(plain)):11.1f}", flush=True)
-        for name, options in SEARCHES.items():
-            if only and name not in only:
+        for label, options in SEARCHES.items():
+            if only and label not in only:
                 continue
-            # Without a limit on n the budget would end it in mid-search: n is what about spends it.
-            found = await bench.run(name.split()[0], {"n": count, **options}, None)
-            line = f"{count:9} {budget:7}  {name:20}"
+            found = await bench.run(label.split()[0], {"n": count, **options})
+            tokens = spent(found)
+            k = min(size, max(1, math.ceil(tokens / length - 1e-9)))
+            baseline = [100 * weighted(record, name, k) for record in pool]
             print(
-                f"{line} {spent(found):6.0f} {read(found):16.0f} {fmean(right(found)):11.1f}"
-                f"  {paired(right(found), right(plain))}",
+                f"{count:9}  {label:20} {tokens:8.0f} {k:13} {read(found):16.0f} {fmean(right(found)):11.1f}"
+                f" {fmean(baseline):10.1f}  {paired(right(found), baseline)}",
                 flush=True,
             )
+
+
+def weighted(record: dict[str, Any], verifier: str, k: int) -> float:
+    """The chance that the verifier-weighted vote of k of a record's candidates is right."""
+    candidates = record["solution"]["candidates"]
+    scores = [c["scores"].get(verifier) for c in candidates]
+    classes = [-1 if c["class"] < 0 else c["class"] for c in candidates]
+    return weighted_at_k(scores, classes, [bool(c["correct"]) for c in candidates], min(k, len(candidates)))
 
 
 def read(records: Sequence[dict[str, Any]]) -> float:
