@@ -497,6 +497,11 @@ def test_thinking_is_cut_and_the_answer_asked_for(sessions: Any) -> None:
     assert plain.candidates[0].completion.text == "a b\n\nFinal answer: \\boxed{5}"
 
 
+def test_an_engine_without_a_thinking_budget_refuses(sessions: Any) -> None:
+    with pytest.raises(RequestError, match="no thinking budget"):
+        solve(sessions, "budget-forcing", waits=0, thinking_tokens=5, by_engine=True)
+
+
 # -- what can be known before an engine starts -------------------------------------------------------------------------
 
 
@@ -514,6 +519,7 @@ def test_thinking_is_cut_and_the_answer_asked_for(sessions: Any) -> None:
         ({"strategy": "revise", "option": ["select=hierarchical"]}, "goes by a verifier's scores"),
         ({"strategy": "self-refine", "verifier": "nano"}, "uses no verifier"),
         ({"strategy": "rebase", "verifier": "nano", "option": ["balance=0"]}, "at least"),
+        ({"strategy": "budget-forcing", "option": ["by_engine=true"]}, "thinking_tokens"),
     ],
 )
 def test_what_cannot_work_is_said_at_once(given: Any, says: str) -> None:

@@ -70,7 +70,8 @@ class Sampling:
 
     `max_tokens` None: as much as fits. A `stop` string ends generation and stays part of the completion, so that a
     next piece can be appended to its tokens. `top_logprobs` asks for the k most likely tokens at each position,
-    from which self-certainty is computed (-1: the whole vocabulary).
+    from which self-certainty is computed (-1: the whole vocabulary). `thinking_tokens` asks the engine itself to end
+    the thinking of a model there; engines that cannot refuse the request.
     """
 
     temperature: float | None = None
@@ -81,6 +82,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     top_logprobs: int = 0
     ignore_eos: bool = False
+    thinking_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,9 +98,10 @@ class VLLMEngine:
             if (value := getattr(sampling, name)) is not None
         }
         defaults = {name: self._defaults[name] for name in GENERATION_DEFAULTS if name in self._defaults}
+        thinking = {} if sampling.thinking_tokens is None else {"thinking_token_budget": sampling.thinking_tokens}
         spelled = [stop for stop, (_, alone) in stops.items() if not alone]
         params = self._sampling_params(
-            **{**defaults, **asked},
+            **{**defaults, **asked, **thinking},
             seed=seed,
             max_tokens=sampling.max_tokens,
             stop=spelled,

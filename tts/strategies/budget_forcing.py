@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from tts.attempts import Attempts
+from tts.errors import InputError
 from tts.session import Session
 from tts.steps import THINK_END
 from tts.tree import drawn
@@ -24,12 +25,24 @@ class BudgetForcing:
     thinking_tokens: int | None = field(
         default=None, metadata={"help": "most tokens of thinking (None: no limit)", "min": 1}
     )
+    by_engine: bool = field(
+        default=False, metadata={"help": "let vLLM end the thinking (-M reasoning_config=…); waits must be 0"}
+    )
     cue: str = field(
         default="\n\nFinal answer: \\boxed{", metadata={"help": "what asks for the answer when thinking was cut"}
     )
 
+    def __post_init__(self) -> None:
+        if self.by_engine and (self.waits or self.thinking_tokens is None):
+            raise InputError("-o by_engine=true needs -o waits=0 and -o thinking_tokens=K", "or leave it out")
+
     async def solve(self, problem: Problem, session: Session) -> Solution:
         attempts = Attempts(session, problem)
+        if self.by_engine:
+            limited = replace(session.sampling, thinking_tokens=self.thinking_tokens)
+            path = await attempts.write(attempts.question, None, "answer", limited)
+            candidates = session.read([path.response] if path and path.response else [])
+            return Solution(candidates[0].answer if candidates else None, candidates, {"tree": drawn(attempts.paths)})
         pieces, prompt, cut = await self._think(attempts)
         if cut:
             closing = THINK_END if _thinks(attempts.question, pieces) else ""
