@@ -165,6 +165,7 @@ def _candidate(candidate: Candidate, grade: Grade, group: int) -> Record:
         "logprob_mean": c.logprob_mean,
         "correct": grade.correct,
         "class": group,
+        **({"unscored": candidate.unscored} if candidate.unscored is not None else {}),
     }
 
 

@@ -21,6 +21,7 @@ from tts.notes import Notes, context_hash
 from tts.types import (
     Budget,
     Candidate,
+    Comparer,
     Completion,
     Engine,
     Message,
@@ -116,6 +117,7 @@ class Session:
         self._given: dict[str, object] = {}
         self._sleeper: Session | None = None
         self._in_flight: set[str] = set()
+        self._beside: list[Session] = []
         self._scoring: set[str] = set()
         self._scorings = 0
         self._loop = asyncio.get_running_loop()
@@ -137,6 +139,10 @@ class Session:
         """Any template of `prompts/` as one user turn; `prefill` begins the assistant's."""
         text = catalog.render(template, **variables)
         return self._setup.engine.render([Message("user", text)], prefill)
+
+    def chat(self, messages: Sequence[Message]) -> Prompt:
+        """A conversation as a prompt."""
+        return self._setup.engine.render(messages)
 
     def read(self, completions: Sequence[Completion]) -> list[Candidate]:
         """Completions with their answers. From one that the model has not ended only a closed box counts."""
@@ -165,32 +171,39 @@ class Session:
         verifier = self._setup.verifier
         if verifier is None:
             raise RequestError("no verifier was given (--verifier NAME)")
-        found = await asyncio.gather(*(self.rate(prompt, c) for c in completions))
+        if isinstance(verifier, Comparer):
+            found = await verifier.compare(completions, self)
+        else:
+            found = await asyncio.gather(*(self.rate(prompt, c) for c in completions))
         if found and not self._expired() and all(s.value is None for s in found):
             raise RequestError(f"verifier {verifier.name!r}: {found[0].error}")
         return found
 
     async def scored(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The candidates with the verifier's score under its name, and those of their steps under NAME:steps."""
+        """The candidates with the verifier's score under its name, those of their steps under NAME:steps, and how many
+        steps it could not take under NAME:unread."""
         found = await self.score(prompt, [c.completion for c in candidates])
         return [self.with_scores(c, s) for c, s in zip(candidates, found, strict=True)]
 
     def with_scores(self, candidate: Candidate, scores: StepScores) -> Candidate:
-        """The candidate with a verifier's scores, if it got any."""
+        """The candidate with a verifier's scores, or the reason why it got none."""
         if scores.value is None:
-            return candidate
-        name = self.verifier
-        return replace(
-            candidate, scores={**candidate.scores, f"{name}": scores.value, f"{name}:steps": list(scores.steps)}
-        )
+            return replace(candidate, unscored=scores.error)
+        name = str(self.verifier)
+        more: dict[str, float | Sequence[float]] = {name: scores.value}
+        if scores.steps:
+            more[f"{name}:steps"] = list(scores.steps)
+        if scores.unread:
+            more[f"{name}:unread"] = [scores.unread]
+        return replace(candidate, scores={**candidate.scores, **more}, unscored=None)
 
     async def rate(self, prompt: Prompt, completion: Completion) -> StepScores:
         """One completion's scores, from the journal or the verifier: as `score`, without a complaint of its own."""
         verifier = self._setup.verifier
         if verifier is None:
             raise RequestError("no verifier was given (--verifier NAME)")
-        key = score_key(verifier.key, prompt_digest(prompt), completion.text)
-        if (known := self._setup.journal.lookup_score(key)) is not None:
+        key = score_key(verifier.key, self.problem, prompt, completion.text) if verifier.key is not None else None
+        if key and (known := self._setup.journal.lookup_score(key)) is not None:
             scores, elapsed = known
             self._advance_clock(elapsed)
             self._meter_scores(verifier, scores)
@@ -211,7 +224,8 @@ class Session:
         self._meter_scores(verifier, scores)
         if scores.value is None or not all(map(math.isfinite, (scores.value, *scores.steps))):
             return replace(scores, steps=(), value=None, error=scores.error or "a score that is not a number")
-        await self._setup.journal.scored(key, scores, self.elapsed)
+        if key:
+            await self._setup.journal.scored(key, scores, self.elapsed)
         return scores
 
     def _meter_scores(self, verifier: Verifier, s: StepScores) -> None:
@@ -280,6 +294,23 @@ class Session:
             queue_seconds=math.fsum(p.queue_seconds or 0.0 for p in made),
             seconds=math.fsum(p.seconds for p in made),
         )
+
+    # -- another model ----------------------------------------------------------------------------------------
+
+    def beside(self, engine: Engine) -> Session:
+        """This session on another engine than the policy's, for a judge to ask: the same problem, account, journal and
+        budget, calls of the policy in flight left out.
+        """
+        for part in self._beside:
+            if part._setup.engine is engine:
+                return part
+        part = copy.copy(self)
+        part._setup = replace(self._setup, engine=engine)
+        part._in_flight, part._scoring, part._beside, part._alarm = set(), set(), [], None
+        part._reserved_tokens, part._reserved_flops = 0, 0.0
+        part._set_alarm()
+        self._beside.append(part)
+        return part
 
     # -- generation -----------------------------------------------------------------------------------------
 
@@ -592,6 +623,8 @@ class Session:
     async def _abort(self) -> None:
         for request_id in list(self._in_flight):
             await self._setup.engine.abort(request_id)
+        for part in self._beside:
+            await part._abort()
         for request_id in list(self._scoring):
             if self._setup.verifier is not None:
                 await self._setup.verifier.abort(request_id)
@@ -599,6 +632,8 @@ class Session:
     async def stop(self) -> None:
         """Abort everything in flight and admit nothing more; the strategy gets what was generated so far."""
         self._stopped = True
+        for part in self._beside:
+            part._stopped = True
         if self._sleeper is not None:
             await self._sleeper.stop()
         await self._abort()
@@ -610,8 +645,10 @@ class Session:
 
     def close(self) -> Usage:
         """Stop the clock and hand over the account of all phases."""
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for part in (self, *self._beside):
+            self.over_budget |= part.over_budget
+            if part._alarm is not None:
+                part._alarm.cancel()
         self.usage.seconds = self.elapsed
         whole = Usage()
         for usage in self.phases.values():

@@ -26,6 +26,8 @@ from typing import Any
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 
+from tts.verify.process import ProcessVerifier
+
 from tts import benchmarks, engines
 from tts.engines.scorer import VLLMScorer
 from tts.evaluate import Stop, evaluate
@@ -40,7 +42,6 @@ from tts.tree import Path as Beam
 from tts.tree import Tree, concluded, prune, together
 from tts.types import Budget, Completion, Engine, Problem, Prompt, Sampling, Solution, StepScores, Strategy, Verifier
 from tts.verify.pool import CheckerPool
-from tts.verify.process import ProcessVerifier
 
 TICK = os.sysconf("SC_CLK_TCK")
 

@@ -18,6 +18,7 @@ from tts.cli.grade import grade
 from tts.cli.list import list_
 from tts.cli.report import report
 from tts.cli.run import run
+from tts.cli.score import score
 from tts.cli.show import show
 from tts.cli.sweep import sweep
 from tts.errors import TTSError
@@ -37,6 +38,7 @@ app.command("grade")(grade)
 app.command("check")(check)
 app.command("export")(export)
 app.command("show")(show)
+app.command("score")(score)
 app.command("report")(report)
 app.command("list")(list_)
 app.command("doctor")(doctor)

@@ -36,6 +36,8 @@ def eval_(
     n: o.N = None,
     option: o.Option = None,
     verifier: o.VerifierName = None,
+    verifier_model: o.VerifierModel = None,
+    verifier_url: o.VerifierUrl = None,
     prompt: o.PromptName = None,
     seed: o.Seed = None,
     temperature: o.Temperature = None,

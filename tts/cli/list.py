@@ -8,6 +8,8 @@ import typer
 
 from tts import catalog, console
 
+VERIFIER_COLUMNS = ("name", "kind", "head", "model", "aggregation", "license", "description")
+
 
 def list_(
     kind: Annotated[
@@ -62,10 +64,27 @@ def _benchmarks() -> list[dict[str, Any]]:
 def _verifiers() -> list[dict[str, Any]]:
     import tomllib
 
-    found = []
+    from tts.verify import cards
+
+    found: list[dict[str, Any]] = []
     for name in catalog.names("verifiers"):
-        card = tomllib.loads(catalog.find("verifiers", name).text)
-        found.append({"name": name, "kind": card.get("kind", ""), "description": card.get("description", "")})
+        raw = tomllib.loads(catalog.find("verifiers", name).text)
+        if raw.get("kind") == "checker":
+            known = {"name": name, "kind": "checker", "description": raw.get("description", "")}
+            found.append(dict.fromkeys(VERIFIER_COLUMNS, "") | known)
+            continue
+        card, _ = cards.load(name)
+        found.append(
+            {
+                "name": name,
+                "kind": card.kind,
+                "head": card.head,
+                "model": cards.model_of(card) or ("the policy" if card.kind == "judge" else ""),
+                "aggregation": getattr(card, "aggregation", "") if card.kind in ("process", "scripted") else "",
+                "license": card.license,
+                "description": card.description,
+            }
+        )
     return found
 
 

@@ -137,7 +137,8 @@ class ScriptedEngine:
         self._totals["generated_tokens"] += len(ids)
         return Completion(
             text, finish, ids, len(prompt.token_ids), 0, len(ids),
-            logprob_sum=reply.logprob * len(ids), self_certainty=1.0 + reply.logprob,
+            logprob_sum=reply.logprob * len(ids), self_certainty=1.0 + reply.logprob, entropy=-reply.logprob,
+            first=((words[0], reply.logprob),) if words and sampling.max_tokens == 1 else (),
             seed=seed, queue_seconds=queued, seconds=elapsed,
             stop=stop if finish == "stop" else None,
         )  # fmt: skip
@@ -207,13 +208,33 @@ def load_script(where: str) -> Script:
         ) from error
 
 
-def _from_function(path: Path, function: str) -> Script:
+def load_function(where: str) -> Callable[..., Any]:
+    """The function at `FILE.py:FUNCTION`.
+
+    Raises:
+        EngineUnavailable: there is none.
+    """
+    path, _, function = where.partition(":")
+    try:
+        found = _function(Path(path), function)
+    except (OSError, ImportError, AttributeError, SyntaxError, ValueError) as error:
+        raise EngineUnavailable(f"cannot read {where!r}: {error}", "FILE.py:FUNCTION is expected") from error
+    if not callable(found):
+        raise EngineUnavailable(f"{where!r} is no function")
+    return found  # type: ignore[no-any-return]
+
+
+def _function(path: Path, name: str) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise OSError(f"no such Python file: {path}")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    call = getattr(module, function)
+    return getattr(module, name)
+
+
+def _from_function(path: Path, function: str) -> Script:
+    call = _function(path, function)
 
     def script(prompt: str, seed: int) -> Reply:
         reply = call(prompt, seed)

@@ -16,7 +16,7 @@ from typing import Any
 import openai
 
 from tts.catalog import nearest
-from tts.engines.confidence import self_certainty
+from tts.engines.confidence import mean_entropy, self_certainty
 from tts.engines.connection import MALFORMED, Server, attempts, read_tokenizer, served
 from tts.engines.replies import Reply, finish, gather, take
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
@@ -142,6 +142,8 @@ class ServerEngine:
             del self._running[request_id]
         self._totals["prompt_tokens"] += reply.prompt_tokens
         self._totals["generated_tokens"] += reply.generated_tokens
+        top = sampling.top_logprobs
+        listed = [sorted(row, reverse=True)[:top] for row in reply.top_logprobs if top and len(row) >= top]
         return Completion(
             text=reply.text,
             finish=finish(reply.finish),
@@ -150,7 +152,9 @@ class ServerEngine:
             cached_tokens=reply.cached_tokens if reply.prompt_tokens else 0,
             generated_tokens=reply.generated_tokens,
             logprob_sum=reply.logprob_sum,
-            self_certainty=self._self_certainty(reply.top_logprobs, sampling.top_logprobs),
+            self_certainty=self_certainty(listed, self._vocabulary) if listed and self._vocabulary else None,
+            entropy=mean_entropy(listed, self._vocabulary) if listed and self._vocabulary else None,
+            first=reply.first if sampling.max_tokens == 1 else (),
             seed=seed,
             seconds=time.monotonic() - began,
             stop=reply.stop_reason if isinstance(reply.stop_reason, str) else None,
@@ -239,10 +243,6 @@ class ServerEngine:
             if self._is_vllm:
                 body["stream_options"]["continuous_usage_stats"] = True
         return {name: value for name, value in body.items() if value is not None}
-
-    def _self_certainty(self, rows: Sequence[Sequence[float]], top: int) -> float | None:
-        complete = [sorted(row, reverse=True)[:top] for row in rows if len(row) >= top]
-        return self_certainty(complete, self._vocabulary) if top > 0 and self._vocabulary else None
 
     async def abort(self, request_id: str) -> None:
         if event := self._running.get(request_id):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tts import nano
-from tts.engines.confidence import self_certainty
+from tts.engines.confidence import mean_entropy, self_certainty
 from tts.engines.startup import check_model, hardware, installed_version, start
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.errors import EngineDead, RequestError
@@ -122,6 +122,7 @@ class VLLMEngine:
         said, stats = output.outputs[0], output.metrics
         ids = tuple(said.token_ids)
         reason = said.stop_reason
+        listed = _listed(said.logprobs, params.logprobs)
         return Completion(
             text=self._template.decode(ids),
             finish=_finish(said.finish_reason),
@@ -131,7 +132,9 @@ class VLLMEngine:
             cached_tokens=(output.num_cached_tokens or 0) if ids else 0,
             generated_tokens=len(ids),
             logprob_sum=said.cumulative_logprob,
-            self_certainty=self._self_certainty(said.logprobs, params.logprobs),
+            self_certainty=self_certainty(listed, self._vocabulary),
+            entropy=mean_entropy(listed, self._vocabulary),
+            first=self._first(said.logprobs) if listed and params.max_tokens == 1 else (),
             seed=seed,
             queue_seconds=stats.scheduled_ts - stats.queued_ts if stats and stats.scheduled_ts else None,
             seconds=stats.last_token_ts - stats.scheduled_ts if stats and stats.last_token_ts else 0.0,
@@ -144,13 +147,11 @@ class VLLMEngine:
             self._stops[stop] = self._template.stop_tokens(stop)
         return self._stops[stop]
 
-    def _self_certainty(self, logprobs: Any, top: int) -> float | None:
-        """A position of vLLM's flat log-probabilities lists the sampled token, then the `top` most likely."""
-        if top == 0 or not logprobs:
-            return None
+    def _first(self, logprobs: Any) -> tuple[tuple[str, float], ...]:
+        """The sampled token and the likeliest ones at the first position."""
         width = len(logprobs.logprobs) // len(logprobs)
-        rows = range(0, len(logprobs.logprobs), width)
-        return self_certainty([logprobs.logprobs[i + 1 : i + width] for i in rows], self._vocabulary)
+        found = dict(zip(logprobs.token_ids[:width], logprobs.logprobs[:width], strict=True))
+        return tuple((self._template.decode([i]), logprob) for i, logprob in found.items())
 
     async def abort(self, request_id: str) -> None:
         await self._llm.abort(request_id)
@@ -195,6 +196,14 @@ async def last_output(llm: Any, outputs: AsyncIterator[Any], who: str) -> Any:
     if last is None:
         raise RequestError(f"{who} returned nothing for the request")
     return last
+
+
+def _listed(logprobs: Any, top: int) -> list[list[float]]:
+    """The `top` likeliest tokens' log-probabilities at each position; vLLM's flat list has the sampled one before."""
+    if top == 0 or not logprobs:
+        return []
+    width = len(logprobs.logprobs) // len(logprobs)
+    return [logprobs.logprobs[i + 1 : i + width] for i in range(0, len(logprobs.logprobs), width)]
 
 
 def _finish(reason: str | None) -> Finish:
