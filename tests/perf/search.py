@@ -26,22 +26,20 @@ from typing import Any
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 
-from tts.verify.process import ProcessVerifier
-
 from tts import benchmarks, engines
 from tts.engines.scorer import VLLMScorer
 from tts.evaluate import Stop, evaluate
 from tts.journal import Journal
-from tts.selection import aggregate
 from tts.session import Session, Setup
-from tts.settings import load_verifier
 from tts.stats import wilson
 from tts.strategies.beam import BeamSearch, keep
 from tts.strategies.self_consistency import SelfConsistency
 from tts.tree import Path as Beam
 from tts.tree import Tree, concluded, prune, together
 from tts.types import Budget, Completion, Engine, Problem, Prompt, Sampling, Solution, StepScores, Strategy, Verifier
+from tts.verify import cards
 from tts.verify.pool import CheckerPool
+from tts.verify.reward import RewardVerifier
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -91,33 +89,26 @@ class WatchedScorer:
             return await self._scorer.classify(*a, **k)
 
 
+class Uncached(WatchedScorer):
+    """The verifier's engine, reading everything anew."""
+
+    async def classify(self, *a: Any, **k: Any) -> Any:
+        return await self._scorer.classify(*a, **{**k, "cached": False})
+
+
 class Rescoring:
-    """The verifier without memory: every scoring reads the whole text anew."""
+    """The verifier without memory: every scoring reads the whole text, also where an equal one is being read."""
 
     def __init__(self, card: Any, scorer: Any) -> None:
         self.name, self.key, self.flops_per_token = card.name, f"rescoring {card.name}", scorer.flops_per_token
-        self._card, self._scorer = card, scorer
+        self._card, self._scorer = card, Uncached(scorer)
 
     async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
-        steps = [step.strip() for step in completion.text.split("\n\n") if step.strip()]
-        if not steps:
-            return StepScores((), 0.0)
-        ids, ends = list(self._scorer.render(prompt.messages).token_ids), []
-        for step in steps:
-            ids += [*self._scorer.encode(step), *self._scorer.encode(self._card.separator)]
-            ends.append(len(ids) - 1)
-        rows = (await self._scorer.classify(ids, ends, request_id, cached=False)).rows
-        scores = tuple(softmax(rows[end])[self._card.positive] for end in ends)
-        return StepScores(scores, aggregate(scores, self._card.aggregation), len(ids))
+        return await RewardVerifier(self._card, self._scorer).score(prompt, completion, session, request_id)
 
     async def abort(self, request_id: str) -> None: ...
 
     async def close(self) -> None: ...
-
-
-def softmax(row: Sequence[float]) -> list[float]:
-    weights = [math.exp(x - max(row)) for x in row]
-    return [w / math.fsum(weights) for w in weights]
 
 
 class BarrierTree(Tree):
@@ -299,9 +290,10 @@ async def main() -> None:
             may_abort=False, beside_verifier=True,
         )  # fmt: skip
         first = children(os.getpid())
-        card, _ = load_verifier(a.verifier)
-        arguments = {"gpu_memory_utilization": engines.VERIFIER_SHARE, "max_num_seqs": a.max_num_seqs, **common}
-        opened = await VLLMScorer.open(card.model, arguments, Path(folder) / "verifier.log")
+        loaded, _ = cards.load(a.verifier)
+        assert isinstance(loaded, cards.RewardCard)
+        card = loaded.model_copy(update={"engine": {**loaded.engine, "max_num_seqs": a.max_num_seqs, **common}})
+        opened = await VLLMScorer.open(card, engines.VERIFIER_SHARE, Path(folder) / "verifier.log")
         pids = (first, [pid for pid in children(os.getpid()) if pid not in first])
         engine, scorer = WatchedEngine(policy), WatchedScorer(opened)
         shape = {"n": a.n, "width": a.width}
@@ -322,7 +314,7 @@ async def main() -> None:
             for name, strategy, concurrency, kind in plans:
                 if a.only and not any(name.startswith(o) for o in (*a.only, "warm-up")):
                     continue
-                verifier = {"cached": ProcessVerifier, "rescoring": Rescoring}.get(kind, lambda *_: None)(card, scorer)
+                verifier = {"cached": RewardVerifier, "rescoring": Rescoring}.get(kind, lambda *_: None)(card, scorer)
                 chosen = examples[:many] if name == "warm-up" else examples
                 rows[name] = await measure(
                     name, strategy, concurrency, engine, verifier, scorer, chosen, pids, benchmark.extract

@@ -24,10 +24,10 @@ from tts.evaluate import Stop, evaluate
 from tts.journal import Journal
 from tts.metrics import weighted_at_k
 from tts.session import Setup
-from tts.settings import load_verifier
 from tts.stats import Z95
 from tts.strategies import STRATEGIES
 from tts.types import Budget, Engine, Sampling, Verifier
+from tts.verify import cards
 from tts.verify.pool import CheckerPool
 
 SEARCHES: dict[str, dict[str, Any]] = {
@@ -138,8 +138,8 @@ async def main() -> None:
             may_abort=False, beside_verifier=True,
         )  # fmt: skip
         try:
-            card, _ = load_verifier(a.verifier)
-            verifier = await engines.start_verifier(card, Path(folder) / "verifier.log")
+            card, _ = cards.load(a.verifier)
+            verifier = await engines.start_verifier(card, None, Path(folder) / "verifier.log", alone=False)
             try:
                 for name in a.benchmarks:
                     bench = Bench(name, a.problems, engine, verifier, a.concurrency)
