@@ -12,7 +12,7 @@ from conftest import ROOT
 
 LAYERS = [
     {"types", "errors"},
-    {"catalog", "selection", "stats", "flops", "rows"},
+    {"catalog", "selection", "stats", "flops", "rows", "stopping"},
     {"journal", "notes", "verify", "nano", "predictability", "amortise"},
     {"session"},
     {"engines", "strategies", "benchmarks", "synth"},

@@ -89,7 +89,7 @@ class Plan:
         """
         if self.settings.concurrency:
             return self.settings.concurrency
-        fill = engine.max_sequences / self.n
+        fill = engine.max_sequences / int(getattr(self.strategy, "width", self.n))
         return max(1, math.ceil(fill if self.settings.budget.seconds else 2 * fill))
 
 

@@ -6,14 +6,14 @@ import asyncio
 import hashlib
 import json
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 
 from tts import catalog
 from tts.errors import RequestError
-from tts.journal import Journal, call_key, prompt_digest, score_key
+from tts.journal import Entry, Journal, call_key, prompt_digest, score_key
 from tts.notes import Notes, context_hash
 from tts.types import (
     Budget,
@@ -33,6 +33,11 @@ from tts.verify.extract import DEFAULT, extract
 from tts.verify.pool import CheckerPool
 
 
+WAVE = 4
+"""Siblings of a stream in flight where the engine does not serve by priority: there a waiting one would take a place
+from another problem's first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What all problems of a run share."""
@@ -46,6 +51,8 @@ class Setup:
     seed: int = 0
     prompt: str = "cot"
     extract: tuple[str, ...] = DEFAULT
+    in_turn: bool = False
+    """Siblings are served in their order across problems: the first samples of all before the second of any."""
     asleep: dict[str, asyncio.Task[Notes]] = field(default_factory=dict)
     """Notes made in this run, or in the making, by their context's hash."""
 
@@ -88,8 +95,11 @@ class Session:
         self._given: dict[str, object] = {}
         self._sleeper: Session | None = None
         self._in_flight: set[str] = set()
+        self._withdrawn: set[str] = set()
         self._scoring: set[str] = set()
         self._scorings = 0
+        self._paid: set[bytes] = set()
+        self._rewound: frozenset[bytes] = frozenset()
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._alarm: asyncio.TimerHandle | None = None
@@ -162,8 +172,9 @@ class Session:
         key = score_key(verifier.key, digest, completion.text)
         if (known := self._setup.journal.lookup_score(key)) is not None:
             scores, elapsed = known
-            self._advance_clock(elapsed)
-            self._meter_scores(verifier, scores)
+            if key not in self._rewound:
+                self._advance_clock(elapsed)
+                self._meter_scores(verifier, key, scores)
             return scores
         if self._expired():
             self.over_budget = True
@@ -177,13 +188,14 @@ class Session:
             return StepScores((), None, error=error.message)
         finally:
             self._scoring.discard(request_id)
-        self._meter_scores(verifier, scores)
+        self._meter_scores(verifier, key, scores)
         if scores.value is None or not all(map(math.isfinite, (scores.value, *scores.steps))):
             return replace(scores, steps=(), value=None, error=scores.error or "a score that is not a number")
         await self._setup.journal.scored(key, scores, self.elapsed)
         return scores
 
-    def _meter_scores(self, verifier: Verifier, s: StepScores) -> None:
+    def _meter_scores(self, verifier: Verifier, key: bytes, s: StepScores) -> None:
+        self._paid.add(key)
         rate = verifier.flops_per_token
         self.usage.add(
             Usage(
@@ -256,13 +268,13 @@ class Session:
         self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None, *, priority: int = 0
     ) -> list[Completion]:
         """`n` independent completions in a fixed order; fewer when the budget ends, aborted ones included. Lower
-        `priority` is served first, where the engine schedules by it.
+        `priority` is served first, where the engine schedules by it; siblings have the same.
 
         Raises:
             RequestError: a request failed; the others have finished and are in the journal.
             EngineDead: the engine is gone.
         """
-        calls = self._reserve(prompt, n, sampling, priority)
+        calls = self._reserve(prompt, n, sampling, priority, in_turn=self._setup.in_turn)
         outcomes = await asyncio.gather(*map(self._run, calls), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -272,25 +284,56 @@ class Session:
     def stream(
         self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None, *, priority: int = 0
     ) -> aclosing[AsyncGenerator[Completion, None]]:
-        """Completions as they finish; leaving the `async with` aborts the rest and charges them as wasted."""
+        """Completions as they finish; leaving the `async with` aborts the rest and charges them as wasted.
+
+        Those in the journal come first, in their order, and nothing is sent to the engine before they are taken: a
+        resumed strategy that stops early may find that it has enough. The rest go to the engine at once, the first
+        sibling with `priority`, the next with one more and so on, so that waiting ones cost nothing; an engine that
+        does not serve by priority gets no more than `WAVE` at a time.
+        """
         return aclosing(self._stream(prompt, n, sampling, priority))
 
     async def _stream(
         self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int
     ) -> AsyncGenerator[Completion, None]:
-        calls = self._reserve(prompt, n, sampling, priority)
-        tasks = {asyncio.ensure_future(self._run(call)): call for call in calls}
+        engine = self._setup.engine
+        waiting = deque(self._reserve(prompt, n, sampling, priority, in_turn=True))
+        width = n if engine.by_priority else WAVE
+        tasks: dict[asyncio.Task[Completion | None], _Call] = {}
         try:
-            for task in asyncio.as_completed(list(tasks)):
-                if (completion := await task) is not None:
+            for call in [c for c in waiting if self._known(c) is not None]:
+                waiting.remove(call)
+                if (completion := await self._run(call)) is not None:
                     yield completion
+            while waiting or tasks:
+                while waiting and len(tasks) < width:
+                    call = waiting.popleft()
+                    tasks[asyncio.ensure_future(self._run(call))] = call
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda t: tasks[t].priority):
+                    del tasks[task]
+                    if (completion := task.result()) is not None:
+                        yield completion
         finally:
-            for task, call in tasks.items():
-                if not task.done():
-                    await self._setup.engine.abort(call.request_id)
+            for call in waiting:
+                self._release(call)
+            unfinished = [call.request_id for task, call in tasks.items() if not task.done()]
+            self._withdrawn.update(unfinished)
+            if unfinished:
+                await engine.abort(*unfinished)
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._withdrawn.difference_update(unfinished)
 
-    def _reserve(self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int) -> list[_Call]:
+    def rewind(self) -> None:
+        """From now on every prompt is sampled from its first sample again: those that were drawn come back from the
+        journal, with their scores, and are charged once. So one strategy goes on where another began.
+        """
+        self._drawn.clear()
+        self._rewound = frozenset(self._paid)
+
+    def _reserve(
+        self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int, *, in_turn: bool
+    ) -> list[_Call]:
         """Admit at most `n` calls: what is left of the budget is shared among them in equal parts.
 
         What an earlier life of the run spent on calls that it aborted is reported, and not charged again: a resumed
@@ -322,7 +365,10 @@ class Session:
         if admitted < n:
             self.over_budget = True
         digest = prompt_digest(prompt)
-        calls = [self._call(prompt, digest, asked, wanted, limit, priority) for _ in range(admitted)]
+        calls = [
+            self._call(prompt, digest, asked, wanted, limit, priority + (index if in_turn else 0))
+            for index in range(admitted)
+        ]
         self._reserved_tokens += limit * admitted
         self._reserved_flops += self._flops(length + limit) * admitted
         return calls
@@ -336,21 +382,35 @@ class Session:
         self._in_flight.add(request_id)
         return _Call(prompt, asked, wanted, limit, seed, key, request_id, priority)
 
+    def _known(self, call: _Call) -> Entry | None:
+        """The call's entry in the journal, if it is what the call would bring."""
+        entry = self._setup.journal.lookup(call.key)
+        if entry is None or not (call.key in self._rewound or _serves(entry.completion, call)):
+            return None
+        return entry
+
     async def _run(self, call: _Call) -> Completion | None:
         """One call, from the journal or the engine; None when the deadline came before it was sent."""
         try:
-            if (entry := self._setup.journal.lookup(call.key)) and _serves(entry.completion, call):
-                self._advance_clock(entry.elapsed)
-                self._meter(entry.completion)
+            if (entry := self._known(call)) is not None:
+                if call.key not in self._rewound:
+                    self._advance_clock(entry.elapsed)
+                    self._meter(call.key, entry.completion)
                 return self._noting_truncation(call, entry.completion)
+            if call.request_id in self._withdrawn:
+                return None
             if self._expired():
                 self.over_budget = True
                 return None
             return await self._generate(call)
         finally:
-            self._in_flight.discard(call.request_id)
-            self._reserved_tokens -= call.max_tokens
-            self._reserved_flops -= self._flops(len(call.prompt.token_ids) + call.max_tokens)
+            self._release(call)
+
+    def _release(self, call: _Call) -> None:
+        """Give back what was reserved for a call that has ended, or will not be made."""
+        self._in_flight.discard(call.request_id)
+        self._reserved_tokens -= call.max_tokens
+        self._reserved_flops -= self._flops(len(call.prompt.token_ids) + call.max_tokens)
 
     async def _generate(self, call: _Call) -> Completion:
         journal = self._setup.journal
@@ -365,11 +425,11 @@ class Session:
             self.usage.calls += 1
             raise
         if completion.finish == "abort":
-            self._meter(completion)
+            self._meter(call.key, completion)
             await journal.give_up(call.key, self.name, completion)
             return completion
         await journal.finish(call.key, completion, self.elapsed)
-        self._meter(completion)
+        self._meter(call.key, completion)
         return self._noting_truncation(call, completion)
 
     def _noting_truncation(self, call: _Call, completion: Completion) -> Completion:
@@ -418,7 +478,8 @@ class Session:
 
     # -- the ledger and the clock -----------------------------------------------------------------------------
 
-    def _meter(self, c: Completion) -> None:
+    def _meter(self, key: bytes, c: Completion) -> None:
+        self._paid.add(key)
         self.usage.add(
             Usage(
                 c.prompt_tokens,
@@ -466,11 +527,16 @@ class Session:
             self._aborting = asyncio.ensure_future(self._abort())
 
     async def _abort(self) -> None:
-        for request_id in list(self._in_flight):
-            await self._setup.engine.abort(request_id)
+        if self._in_flight:
+            await self._setup.engine.abort(*self._in_flight)
         for request_id in list(self._scoring):
             if self._setup.verifier is not None:
                 await self._setup.verifier.abort(request_id)
+
+    async def expire(self) -> None:
+        """The run's time is up: as at the problem's own deadline, whatever has finished is what there is."""
+        self.over_budget = True
+        await self.stop()
 
     async def stop(self) -> None:
         """Abort everything in flight and admit nothing more; the strategy gets what was generated so far."""

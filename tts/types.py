@@ -207,6 +207,8 @@ class Engine(Protocol):
     model: str
     max_sequences: int
     """How many requests it runs at once: enough problems are kept in flight to fill them."""
+    by_priority: bool
+    """Whether waiting requests are served in the order of their priority, and cost nothing while they wait."""
     max_model_len: int
     """Prompt and generated tokens together."""
     flops_per_token: float | None
@@ -254,8 +256,8 @@ class Engine(Protocol):
         """
         ...
 
-    async def abort(self, request_id: str) -> None:
-        """End a request now; its `generate` returns with finish `abort`. Unknown ids are ignored."""
+    async def abort(self, *request_ids: str) -> None:
+        """End requests now; each one's `generate` returns with finish `abort`. Unknown ids are ignored."""
         ...
 
     def counters(self) -> Mapping[str, int]:

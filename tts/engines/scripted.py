@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import heapq
 import importlib.util
+import itertools
 import json
 import random
 import re
@@ -46,6 +48,7 @@ class ScriptedEngine:
     """Replies by a script; a token is a word with the blanks before it."""
 
     kind = "scripted"
+    by_priority = True
     flops_per_token: float | None = 2e6
 
     def __init__(
@@ -60,7 +63,9 @@ class ScriptedEngine:
         self.max_sequences = max_sequences
         self.max_model_len = max_model_len
         self._script = script or arithmetic
-        self._slots = asyncio.Semaphore(max_sequences)
+        self._free = max_sequences
+        self._queue: list[tuple[int, int, asyncio.Event, asyncio.Event]] = []
+        self._arrivals = itertools.count()
         self._running: dict[str, asyncio.Event] = {}
         self._totals = {"prompt_tokens": 0, "cached_tokens": 0, "generated_tokens": 0}
         self._words: dict[int, str] = {}
@@ -86,9 +91,13 @@ class ScriptedEngine:
         submitted = loop.time()
         aborted = self._running[request_id] = asyncio.Event()
         try:
-            async with self._slots:
-                started = loop.time()
-                return await self._reply(prompt, sampling, seed, aborted, started - submitted)
+            if not await self._place(priority, aborted):
+                queued = loop.time() - submitted
+                return Completion("", "abort", seed=seed, queue_seconds=queued)
+            try:
+                return await self._reply(prompt, sampling, seed, aborted, loop.time() - submitted)
+            finally:
+                self._leave()
         finally:
             del self._running[request_id]
 
@@ -97,6 +106,35 @@ class ScriptedEngine:
         self._check_alive()
         ids = prompt.token_ids
         return [-1.0 if ids[i] in ids[:i] else -4.0 for i in range(start, len(ids))]
+
+    async def _place(self, priority: int, aborted: asyncio.Event) -> bool:
+        """Wait for a place; False when the request was aborted before it had one."""
+        if self._free:
+            self._free -= 1
+            return True
+        turn = asyncio.Event()
+        heapq.heappush(self._queue, (priority, next(self._arrivals), turn, aborted))
+        waits = [asyncio.ensure_future(event.wait()) for event in (turn, aborted)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            aborted.set()
+            if turn.is_set():
+                self._leave()
+            raise
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return turn.is_set()
+
+    def _leave(self) -> None:
+        """Give the place to whoever waits with the lowest priority and has not been aborted."""
+        while self._queue:
+            _, _, turn, aborted = heapq.heappop(self._queue)
+            if not aborted.is_set():
+                turn.set()
+                return
+        self._free += 1
 
     async def _reply(
         self, prompt: Prompt, sampling: Sampling, seed: int, aborted: asyncio.Event, queued: float
@@ -140,9 +178,10 @@ class ScriptedEngine:
         if self._dead:
             raise EngineDead(f"the scripted engine died: {self._dead}")
 
-    async def abort(self, request_id: str) -> None:
-        if event := self._running.get(request_id):
-            event.set()
+    async def abort(self, *request_ids: str) -> None:
+        for request_id in request_ids:
+            if event := self._running.get(request_id):
+                event.set()
 
     def counters(self) -> Mapping[str, int]:
         return dict(self._totals)

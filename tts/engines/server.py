@@ -34,6 +34,7 @@ class ServerEngine:
     """
 
     kind = "server"
+    by_priority = False
 
     def __init__(
         self,
@@ -242,9 +243,10 @@ class ServerEngine:
         complete = [sorted(row, reverse=True)[:top] for row in rows if len(row) >= top]
         return self_certainty(complete, self._vocabulary) if top > 0 and self._vocabulary else None
 
-    async def abort(self, request_id: str) -> None:
-        if event := self._running.get(request_id):
-            event.set()
+    async def abort(self, *request_ids: str) -> None:
+        for request_id in request_ids:
+            if event := self._running.get(request_id):
+                event.set()
 
     def counters(self) -> Mapping[str, int]:
         return dict(self._totals)

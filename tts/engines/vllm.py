@@ -47,6 +47,7 @@ class VLLMEngine:
         config = self._llm.vllm_config
         self.model = model if model == nano.NAME else path
         self.max_sequences: int = config.scheduler_config.max_num_seqs
+        self.by_priority: bool = config.scheduler_config.policy == "priority"
         self.max_model_len: int = config.model_config.max_model_len
         self._hf_config = config.model_config.hf_config.to_dict()
         self.flops_per_token = flops_per_token(self._hf_config)
@@ -149,8 +150,8 @@ class VLLMEngine:
         rows = range(0, len(logprobs.logprobs), width)
         return self_certainty([logprobs.logprobs[i + 1 : i + width] for i in rows], self._vocabulary)
 
-    async def abort(self, request_id: str) -> None:
-        await self._llm.abort(request_id)
+    async def abort(self, *request_ids: str) -> None:
+        await self._llm.abort(request_ids)
 
     def counters(self) -> Mapping[str, int]:
         return dict(self._totals)
