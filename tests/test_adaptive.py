@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import records, tts
 
 from tts.engines.scripted import Reply
 from tts.strategies.self_consistency import SelfConsistency
@@ -29,14 +31,10 @@ async def _solve(sessions: Any, strategy: Any, script: Any, **how: Any) -> tuple
         return solution, session.close(), session._setup.engine.counters()
 
 
-@pytest.mark.parametrize(
-    ("stop", "after"), [("certain", 17), ("beta", 4), ("window", 5)]
-)
+@pytest.mark.parametrize(("stop", "after"), [("certain", 17), ("beta", 4), ("window", 5)])
 def test_the_rest_is_aborted_when_the_rule_fires(sessions: Any, stop: Any, after: int) -> None:
     """One place in the engine: what waits when the rule fires has cost nothing."""
-    solution, usage, counters = asyncio.run(
-        _solve(sessions, SelfConsistency(n=32, stop=stop), agree, max_sequences=1)
-    )
+    solution, usage, counters = asyncio.run(_solve(sessions, SelfConsistency(n=32, stop=stop), agree, max_sequences=1))
     assert solution.answer == "5"
     assert len(solution.candidates) == after
     assert solution.details["stopped"]["after"] == after
@@ -63,6 +61,7 @@ def test_first_samples_of_all_come_before_second_ones_of_any(sessions: Any) -> N
 
     async def main() -> None:
         async with sessions(script, max_sequences=1) as session:
+
             async def draw(text: str) -> None:
                 prompt = session._setup.engine.render([_user(text)])
                 async with session.stream(prompt, 4) as finished:
@@ -109,9 +108,13 @@ def test_where_nothing_is_served_by_priority_a_few_go_at_a_time(sessions: Any) -
     assert 4 <= len(solution.candidates) <= 8
 
 
-def test_a_resume_takes_what_is_in_the_journal_and_asks_for_no_more_than_it_needs(sessions: Any, tmp_path: Path) -> None:
+def test_a_resume_takes_what_is_in_the_journal_and_asks_for_no_more_than_it_needs(
+    sessions: Any, tmp_path: Path
+) -> None:
     path = tmp_path / "j"
-    first, _, _ = asyncio.run(_solve(sessions, SelfConsistency(n=32, stop="beta"), agree, journal=path, max_sequences=4))
+    first, _, _ = asyncio.run(
+        _solve(sessions, SelfConsistency(n=32, stop="beta"), agree, journal=path, max_sequences=4)
+    )
     again, usage, counters = asyncio.run(_solve(sessions, SelfConsistency(n=32, stop="beta"), agree, journal=path))
     assert counters["generated_tokens"] == 0
     assert again.answer == first.answer
@@ -152,3 +155,40 @@ def test_what_was_drawn_comes_back_after_a_rewind_and_is_charged_once(sessions: 
             assert session._setup.engine.counters()["generated_tokens"] == session.usage.generated_tokens
 
     asyncio.run(main())
+
+
+SCRIPT = """
+from tts.engines.scripted import Reply
+
+def slow(prompt, seed):
+    return Reply("The answer is \\\\boxed{5}.", latency=0.3 if seed % 2 else 30.0)
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> str:
+    (tmp_path / "slow.py").write_text(SCRIPT)
+    return f"script={tmp_path / 'slow.py'}:slow"
+
+
+def test_a_run_ends_at_its_deadline_and_what_has_finished_votes(slow: str, sums: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["eval", sums, "--engine", "scripted", "-M", slow, "-n", 4, "--output", run, "--concurrency", 4]
+    done = tts(*words, "--total-seconds", 1.5, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "--resume" in done.stderr
+    found = records(run)
+    assert len(found) == 12
+    begun = [r for r in found if r.get("begun", True)]
+    assert 4 <= len(begun) < 12
+    for record in begun:
+        finished = [c for c in record["solution"]["candidates"] if c["finish"] == "stop"]
+        assert record["solution"]["answer"] == ("5" if finished else None)
+    assert {r["status"] for r in found if not r.get("begun", True)} == {"over_budget"}
+    assert json.loads((run / "manifest.json").read_text())["budget"] == "total_seconds=1.5"
+    assert json.loads((run / "manifest.json").read_text())["lives"][0]["seconds"] < 3.0
+    again = tts(*words, "--total-seconds", 1.5, "--resume", "--json")
+    assert again.returncode == 0, again.stderr
+    more = [r for r in records(run) if r.get("begun", True)]
+    assert len(more) > len(begun)
+    assert [r for r in more if r in begun] == begun

@@ -12,7 +12,7 @@ from conftest import ROOT
 
 LAYERS = [
     {"types", "errors"},
-    {"catalog", "selection", "stats", "flops", "rows", "stopping"},
+    {"catalog", "selection", "stats", "flops", "rows", "stopping", "throughput"},
     {"journal", "notes", "verify", "nano", "predictability", "amortise"},
     {"session"},
     {"engines", "strategies", "benchmarks", "synth"},

@@ -49,6 +49,12 @@ class Plan:
         """Engine calls that the run makes if nothing stops early."""
         return len(self.examples) * self.repeats * self.n
 
+    @property
+    def budget(self) -> str:
+        """Every limit, a problem's and the run's."""
+        total = self.settings.total_seconds
+        return " ".join(filter(None, (str(self.settings.budget), f"total_seconds={total:g}" if total else "")))
+
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed. Where it is written and how far it went is not part."""
         s, b = self.settings, self.benchmark
@@ -85,10 +91,13 @@ class Plan:
     def concurrency(self, engine: Engine) -> int:
         """Problems in flight: twice what fills the engine, so that its batch never runs short of waiting requests.
 
-        With a limit in seconds just what fills it, so that no problem spends its time waiting.
+        With a limit in seconds just what fills it, so that no problem spends its time waiting. With one for the whole
+        run as many as there are places, so that every problem gets its first sample before any its second.
         """
         if self.settings.concurrency:
             return self.settings.concurrency
+        if self.settings.total_seconds:
+            return engine.max_sequences
         fill = engine.max_sequences / int(getattr(self.strategy, "width", self.n))
         return max(1, math.ceil(fill if self.settings.budget.seconds else 2 * fill))
 
@@ -148,7 +157,7 @@ def _begin(planned: Plan, run: RunDirectory, engine: Engine, life: dict[str, Any
         identity=planned.identity(),
         growing=planned.growing(),
         dataset=planned.benchmark.source,
-        budget=str(planned.settings.budget),
+        budget=planned.budget,
         config=as_config(planned.settings),
         git=_git(),
         host={"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()},
@@ -195,7 +204,7 @@ async def execute(
         with Journal(run.path / "journal.sqlite", reuse) as journal:
             setup = Setup(
                 engine, journal, checker, verifier, planned.sampling, settings.budget, settings.seed,
-                planned.prompt, planned.benchmark.extract,
+                planned.prompt, planned.benchmark.extract, in_turn=settings.total_seconds is not None,
             )  # fmt: skip
             await evaluate(
                 planned.examples,
@@ -209,6 +218,7 @@ async def execute(
                 done=frozenset(run.done),
                 run_id=run.manifest["run_id"],
                 errors_log=run.path / "logs" / "errors.log",
+                seconds=settings.total_seconds,
             )
         ended = "stopped" if stop.stopped else "drained" if stop.draining else "complete"
     except RunStopped as error:

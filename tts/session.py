@@ -32,7 +32,6 @@ from tts.types import (
 from tts.verify.extract import DEFAULT, extract
 from tts.verify.pool import CheckerPool
 
-
 WAVE = 4
 """Siblings of a stream in flight where the engine does not serve by priority: there a waiting one would take a place
 from another problem's first."""

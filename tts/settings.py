@@ -48,6 +48,7 @@ class Settings(BaseModel):
     budget_seconds: float | None = Field(None, gt=0)
     budget_calls: int | None = Field(None, ge=1)
     budget_flops: float | None = Field(None, gt=0)
+    total_seconds: float | None = Field(None, gt=0)
     seed: int = 0
     concurrency: int | None = Field(None, ge=1)
     engine: EngineName = "vllm"

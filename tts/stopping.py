@@ -25,8 +25,8 @@ def certain(votes: Sequence[int], remaining: int) -> bool:
 
 
 def leads(first: int, second: int) -> float:
-    """P(the leader is the likelier of the two answers): the mass above 1/2 of Beta(first + 1, second + 1), which is what
-    a uniform prior on their split becomes (Aggarwal et al. 2023, arXiv:2305.11860, section 2.2).
+    """P(the leader is the likelier of the two answers): the mass above 1/2 of Beta(first + 1, second + 1), which is
+    what a uniform prior on their split becomes (Aggarwal et al. 2023, arXiv:2305.11860, section 2.2).
 
     For whole numbers of votes that mass is a binomial tail (Abramowitz and Stegun 26.5.24): no more than `first` heads
     in first + second + 1 tosses of a fair coin.

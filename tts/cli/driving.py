@@ -34,7 +34,7 @@ def drive(coroutine: Coroutine[Any, Any, Result]) -> Result:
 async def engines_for(settings: Settings, log: Path) -> AsyncIterator[tuple[Engine, Verifier | None]]:
     """The engine that the settings ask for, and the verifier beside it; closed whatever happens."""
     from tts import engines
-    from tts.settings import DEFAULT_MODEL, load_verifier
+    from tts.settings import DEFAULT_MODEL, build_strategy, load_verifier
 
     model = settings.model or DEFAULT_MODEL.get(settings.engine)
     if settings.engine == "vllm" and settings.model is None:
@@ -48,7 +48,11 @@ async def engines_for(settings: Settings, log: Path) -> AsyncIterator[tuple[Engi
                 template=settings.template_arg,
                 base_urls=settings.base_url,
                 log=log,
-                may_abort=settings.budget.seconds is not None,
+                may_abort=bool(
+                    settings.budget.seconds
+                    or settings.total_seconds
+                    or getattr(build_strategy(settings), "aborts", False)
+                ),
                 beside_verifier=settings.verifier is not None,
             )
         stack.push_async_callback(engine.close)

@@ -47,6 +47,7 @@ def eval_(
     budget_seconds: o.BudgetSeconds = None,
     budget_calls: o.BudgetCalls = None,
     budget_flops: o.BudgetFlops = None,
+    total_seconds: o.TotalSeconds = None,
     engine: o.EngineKind = None,
     base_url: o.BaseUrl = None,
     engine_arg: o.EngineArg = None,
@@ -178,6 +179,8 @@ async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int
         for run in opened:
             run.close()
     _deliver(plans, contents, settings, as_json)
+    if stop.expired:
+        console.note(f"time was up after {settings.total_seconds:g} s; --resume takes up problems that were not begun")
     if stop.draining and left:
         console.warn(f"interrupted, {left} problems left; to go on: {_resume_command(plans)}")
         return 130

@@ -16,10 +16,10 @@ from tts.types import Candidate, Problem, Prompt, Solution
 class SelfConsistency:
     """Sample n reasoning paths, return the most common answer. Wang et al. 2022, arXiv:2203.11171.
 
-    Votes are over equivalence classes of answers: 1/2 and 0.5 are one answer. `stop` ends the sampling when the vote is
-    decided and aborts the rest: `certain` when no remaining sample can change it, `beta` when the leader is ahead of the
-    runner-up with a probability above `threshold` (Aggarwal et al. 2023, arXiv:2305.11860), `window` when the last
-    `window` paths agree (Li et al. 2024, arXiv:2401.10480).
+    Votes are over equivalence classes of answers: 1/2 and 0.5 are one answer. `stop` ends sampling when the vote is
+    decided, and aborts the rest: `certain` when no remaining sample can change it, `beta` when the leader is ahead of
+    the runner-up with a probability above `threshold` (Aggarwal et al. 2023, arXiv:2305.11860), `window` when the
+    last `window` paths agree (Li et al. 2024, arXiv:2401.10480).
     """
 
     n: int = field(default=8, metadata={"help": "reasoning paths", "min": 1})
@@ -32,8 +32,13 @@ class SelfConsistency:
         """Samples of one problem that are worth having in flight at once."""
         return self.n if self.stop == "never" else min(self.n, WAVE)
 
+    @property
+    def aborts(self) -> bool:
+        """Whether samples may be cut in mid-flight."""
+        return self.stop != "never"
+
     async def solve(self, problem: Problem, session: Session) -> Solution:
-        prompt, details = session.ask(problem), {}
+        prompt, details = session.ask(problem), dict[str, Any]()
         if self.stop == "never":
             candidates = session.read(await session.sample(prompt, self.n))
         else:
