@@ -1,6 +1,6 @@
 """Whether a run's deadline holds on real vLLM, and whether everything that had finished by then votes.
 
-    python tests/perf/deadline.py [-m nano] [--benchmark nano-5] [--problems 32] [-n 256] [--seconds 30] [-M key=value]
+    python tests/perf/deadline.py [-m nano] [--benchmark nano-5] [--problems 32] [-n 64] [--seconds 30] [-M key=value]
 
 n is chosen too large on purpose. Prints how far the end of generation, of grading and of the run (results included) lie
 from the deadline, and compares the finished calls in the journal with the candidates in the records.
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("-m", "--model", default="nano")
     parser.add_argument("--benchmark", default="nano-5")
     parser.add_argument("--problems", type=int, default=32)
-    parser.add_argument("-n", type=int, default=256)
+    parser.add_argument("-n", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("-M", "--engine-arg", action="append", default=[])
     a = parser.parse_args()
