@@ -136,6 +136,30 @@ def test_stopping_early_keeps_the_ledger_and_waiting_costs_nothing(here: Here) -
     assert sum(u.generated_tokens for u in usages) < asked / 2
 
 
+def test_a_doubtful_request_is_cut_in_mid_flight_and_others_do_not_stream(here: Here) -> None:
+    """With the floor above what the model reaches, a request ends soon after its first full group; below, it does not,
+    and its confidences are those of the same request that did not stream.
+    """
+    prompt = here.prompt()
+    long = Sampling(max_tokens=300, ignore_eos=True, top_logprobs=5, confidence_window=8)
+    whole = here.run(here.engine.generate(prompt, long, 3, "w"))
+    lowest = whole.group_confidence
+    assert lowest is not None
+    assert not whole.doubted
+    before = here.engine.counters()["generated_tokens"]
+    kept = here.run(here.engine.generate(prompt, replace(long, confidence_floor=lowest - 0.5), 3, "k"))
+    assert (kept.finish, kept.doubted, kept.token_ids) == ("length", False, whole.token_ids)
+    assert kept.group_confidence == pytest.approx(lowest, abs=1e-3)
+    assert kept.tail_confidence == pytest.approx(whole.tail_confidence, abs=1e-3)
+    assert kept.logprob_sum == pytest.approx(whole.logprob_sum, abs=1e-2)
+    cut = here.run(here.engine.generate(prompt, replace(long, confidence_floor=lowest + 50), 3, "x"))
+    assert (cut.finish, cut.doubted) == ("abort", True)
+    assert 8 <= cut.generated_tokens < 100
+    assert cut.token_ids == whole.token_ids[: cut.generated_tokens]
+    made = here.engine.counters()["generated_tokens"] - before
+    assert made == kept.generated_tokens + cut.generated_tokens
+
+
 def test_length_stop_and_stop_strings_are_told_apart(here: Here) -> None:
     cut = here.run(here.engine.generate(here.prompt(), replace(SHORT, ignore_eos=True), 3, "l"))
     assert (cut.finish, cut.generated_tokens) == ("length", 24)

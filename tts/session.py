@@ -242,6 +242,8 @@ class Session:
             generated_tokens=sum(p.generated_tokens for p in made),
             logprob_sum=None if None in sums else math.fsum(s for s in sums if s is not None),
             self_certainty=math.fsum(c * n for c, n in certain) / weight if weight else None,
+            group_confidence=made[0].group_confidence if len(pieces) == 1 else None,
+            tail_confidence=made[0].tail_confidence if len(pieces) == 1 else None,
             queue_seconds=math.fsum(p.queue_seconds or 0.0 for p in made),
             seconds=math.fsum(p.seconds for p in made),
         )
@@ -423,7 +425,7 @@ class Session:
             await journal.give_up(call.key, self.name, None)
             self.usage.calls += 1
             raise
-        if completion.finish == "abort":
+        if completion.finish == "abort" and not completion.doubted:
             self._meter(call.key, completion)
             await journal.give_up(call.key, self.name, completion)
             return completion
@@ -566,6 +568,8 @@ def _serves(found: Completion, call: _Call) -> bool:
     """
     if found.generated_tokens > call.max_tokens:
         return False
+    if found.doubted:  # its floor is part of the key
+        return True
     return found.finish == "stop" or found.generated_tokens == call.max_tokens
 
 

@@ -70,7 +70,8 @@ class Sampling:
 
     `max_tokens` None: as much as fits. A `stop` string ends generation and stays part of the completion, so that a
     next piece can be appended to its tokens. `top_logprobs` asks for the k most likely tokens at each position,
-    from which self-certainty is computed (-1: the whole vocabulary).
+    from which self-certainty is computed (-1: the whole vocabulary), and with a `confidence_window` (in tokens) the
+    confidence of groups of so many. Where a group's falls below `confidence_floor`, the completion is cut.
     """
 
     temperature: float | None = None
@@ -81,6 +82,8 @@ class Sampling:
     stop: tuple[str, ...] = ()
     top_logprobs: int = 0
     ignore_eos: bool = False
+    confidence_window: int = 0
+    confidence_floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,9 @@ class Completion:
     Tokens are counted by the engine; `cached_tokens` is None where the engine does not tell. `logprob_sum` is
     the sum of the chosen tokens' log-probabilities in nats; `self_certainty` the mean over positions of
     KL(uniform || p) estimated on the top-k (Kang et al. 2025, arXiv:2502.18581). Times are in seconds. `stop` is the
-    stop string that ended it, None at the end of text.
+    stop string that ended it, None at the end of text. `group_confidence` is the lowest of any window of tokens,
+    `tail_confidence` that of the last one, in nats (Fu et al. 2025, arXiv:2508.15260); `doubted`: it was cut, with
+    finish `abort`, because a group's fell below the floor.
     """
 
     text: str
@@ -105,6 +110,9 @@ class Completion:
     queue_seconds: float | None = None
     seconds: float = 0.0
     stop: str | None = None
+    group_confidence: float | None = None
+    tail_confidence: float | None = None
+    doubted: bool = False
 
     @property
     def complete(self) -> bool:

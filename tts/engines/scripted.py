@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tts.engines.confidence import groups_of
 from tts.errors import EngineDead, EngineUnavailable, RequestError
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
@@ -31,13 +32,15 @@ class Reply:
     """What the engine says, and how.
 
     `error`: "request" fails this call, "dead" kills the engine. `latency` is seconds for the whole reply.
-    `logprob` is the mean log-probability per token it claims.
+    `logprob` is the mean log-probability per token it claims, `confidences` those of its tokens (the last goes on to
+    the end), by default 1 + `logprob`.
     """
 
     text: str = ""
     latency: float = 0.0
     error: str | None = None
     logprob: float = -0.5
+    confidences: Sequence[float] = ()
 
 
 Script = Callable[[str, int], Reply]
@@ -164,6 +167,12 @@ class ScriptedEngine:
                 ("stop" if len(words) == sampling.max_tokens else "length"),
                 words[: sampling.max_tokens],
             )
+        given = tuple(reply.confidences) or (1.0 + reply.logprob,)
+        claimed = [given[min(i, len(given) - 1)] for i in range(len(words))]
+        groups = groups_of([[-c] for c in claimed], sampling.confidence_window, sampling.confidence_floor)
+        doubted = groups is not None and groups.below
+        if groups is not None and doubted:
+            finish, words = "abort", words[: groups.tokens]
         text, ids = "".join(words), self.encode("".join(words))
         self._totals["prompt_tokens"] += len(prompt.token_ids)
         self._totals["generated_tokens"] += len(ids)
@@ -172,6 +181,8 @@ class ScriptedEngine:
             logprob_sum=reply.logprob * len(ids), self_certainty=1.0 + reply.logprob,
             seed=seed, queue_seconds=queued, seconds=elapsed,
             stop=stop if finish == "stop" else None,
+            group_confidence=groups.lowest if groups else None, tail_confidence=groups.tail if groups else None,
+            doubted=doubted,
         )  # fmt: skip
 
     def _check_alive(self) -> None:

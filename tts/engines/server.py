@@ -16,9 +16,9 @@ from typing import Any
 import openai
 
 from tts.catalog import nearest
-from tts.engines.confidence import self_certainty
+from tts.engines.confidence import GroupConfidence, groups_of, self_certainty
 from tts.engines.connection import MALFORMED, Server, attempts, read_tokenizer, served
-from tts.engines.replies import Reply, finish, gather, take
+from tts.engines.replies import Reply, finish, gather, likeliest, take
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.errors import EngineDead, InputError, RequestError
 from tts.flops import flops_per_token
@@ -143,6 +143,7 @@ class ServerEngine:
             del self._running[request_id]
         self._totals["prompt_tokens"] += reply.prompt_tokens
         self._totals["generated_tokens"] += reply.generated_tokens
+        groups = groups_of(likeliest(reply.top_logprobs, sampling.top_logprobs), sampling.confidence_window)
         return Completion(
             text=reply.text,
             finish=finish(reply.finish),
@@ -155,6 +156,9 @@ class ServerEngine:
             seed=seed,
             seconds=time.monotonic() - began,
             stop=reply.stop_reason if isinstance(reply.stop_reason, str) else None,
+            group_confidence=groups.lowest if groups else None,
+            tail_confidence=groups.tail if groups else None,
+            doubted=reply.doubted,
         )
 
     async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
@@ -207,8 +211,11 @@ class ServerEngine:
                     messages=turns, logprobs=True, top_logprobs=sampling.top_logprobs or None, **body
                 )
             answer = await call
-            if self._stream:
-                await gather(answer, reply)
+            if body.get("stream"):
+                floor, top = sampling.confidence_floor, sampling.top_logprobs
+                groups = GroupConfidence(sampling.confidence_window, floor) if floor is not None else None
+                await gather(answer, reply, groups, top)
+                await answer.close()
             else:
                 take(answer, reply)
         finally:
@@ -232,7 +239,7 @@ class ServerEngine:
             "top_p": sampling.top_p,
             "extra_body": extra,
         }
-        if self._stream:
+        if self._stream or sampling.confidence_floor is not None:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
             if self._is_vllm:
@@ -240,8 +247,7 @@ class ServerEngine:
         return {name: value for name, value in body.items() if value is not None}
 
     def _self_certainty(self, rows: Sequence[Sequence[float]], top: int) -> float | None:
-        complete = [sorted(row, reverse=True)[:top] for row in rows if len(row) >= top]
-        return self_certainty(complete, self._vocabulary) if top > 0 and self._vocabulary else None
+        return self_certainty(likeliest(rows, top), self._vocabulary) if top > 0 and self._vocabulary else None
 
     async def abort(self, *request_ids: str) -> None:
         for request_id in request_ids:

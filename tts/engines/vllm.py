@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tts import nano
-from tts.engines.confidence import self_certainty
+from tts.engines.confidence import groups_of, self_certainty
 from tts.engines.startup import check_model, hardware, installed_version, start
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
+from tts.engines.watching import Watched, rows
 from tts.errors import EngineDead, RequestError
 from tts.flops import flops_per_token
 from tts.types import Completion, Finish, Message, Prompt, Sampling
@@ -43,7 +45,7 @@ class VLLMEngine:
         from vllm.sampling_params import RequestOutputKind
 
         self._sampling_params, self._tokens_input = SamplingParams, tokens_input
-        self._final_only = RequestOutputKind.FINAL_ONLY
+        self._final_only, self._delta = RequestOutputKind.FINAL_ONLY, RequestOutputKind.DELTA
         config = self._llm.vllm_config
         self.model = model if model == nano.NAME else path
         self.max_sequences: int = config.scheduler_config.max_num_seqs
@@ -82,15 +84,25 @@ class VLLMEngine:
         stops = {stop: self._stop_tokens(stop) for stop in sampling.stop}
         params = self._params(sampling, stops, seed)
         tokens = self._tokens_input(list(prompt.token_ids))
-        last = await last_output(self._llm, self._llm.generate(tokens, params, request_id, priority=priority), "vLLM")
-        return self._completion(prompt, params, stops, seed, last)
+        outputs = self._llm.generate(tokens, params, request_id, priority=priority)
+        if sampling.confidence_floor is not None:
+            watched = Watched(sampling.confidence_window, sampling.confidence_floor, sampling.top_logprobs)
+            outputs = watched.follow(outputs, lambda: self._llm.abort(request_id))
+            last = await last_output(self._llm, outputs, "vLLM")
+            completion = self._completion(prompt, params, stops, seed, last)
+            return replace(completion, **watched.confidences(completion.finish))
+        last = await last_output(self._llm, outputs, "vLLM")
+        completion = self._completion(prompt, params, stops, seed, last)
+        if groups := groups_of(rows(last.outputs[0].logprobs, params.logprobs), sampling.confidence_window):
+            return replace(completion, group_confidence=groups.lowest, tail_confidence=groups.tail)
+        return completion
 
     async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
         params = self._sampling_params(max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=self._final_only)
         tokens = self._tokens_input(list(prompt.token_ids))
         last = await last_output(self._llm, self._llm.generate(tokens, params, request_id), "vLLM")
-        rows = list(zip(prompt.token_ids, last.prompt_logprobs, strict=True))[start:]
-        return [float(row[token].logprob) for token, row in rows]
+        pairs = list(zip(prompt.token_ids, last.prompt_logprobs, strict=True))[start:]
+        return [float(row[token].logprob) for token, row in pairs]
 
     def _params(self, sampling: Sampling, stops: Mapping[str, StopTokens], seed: int) -> Any:
         asked = {
@@ -111,7 +123,7 @@ class VLLMEngine:
             logprobs=sampling.top_logprobs,
             flat_logprobs=True,
             detokenize=bool(spelled),
-            output_kind=self._final_only,
+            output_kind=self._final_only if sampling.confidence_floor is None else self._delta,
         )
 
     def _completion(
@@ -143,12 +155,9 @@ class VLLMEngine:
         return self._stops[stop]
 
     def _self_certainty(self, logprobs: Any, top: int) -> float | None:
-        """A position of vLLM's flat log-probabilities lists the sampled token, then the `top` most likely."""
         if top == 0 or not logprobs:
             return None
-        width = len(logprobs.logprobs) // len(logprobs)
-        rows = range(0, len(logprobs.logprobs), width)
-        return self_certainty([logprobs.logprobs[i + 1 : i + width] for i in rows], self._vocabulary)
+        return self_certainty(rows(logprobs, top), self._vocabulary)
 
     async def abort(self, *request_ids: str) -> None:
         await self._llm.abort(request_ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tts.strategies.best_of_n import BestOfN
+from tts.strategies.deepconf import DeepConf
 from tts.strategies.self_consistency import SelfConsistency
 from tts.strategies.single import Single
 from tts.strategies.sleep_time import SleepTime
@@ -11,5 +12,6 @@ STRATEGIES = {
     "single": Single,
     "self-consistency": SelfConsistency,
     "best-of-n": BestOfN,
+    "deepconf": DeepConf,
     "sleep-time": SleepTime,
 }

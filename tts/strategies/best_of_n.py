@@ -11,8 +11,9 @@ from tts.session import Session
 from tts.types import Candidate, Problem, Sampling, Solution
 
 Selector = Literal[
-    "auto", "highest", "weighted", "majority", "self-certainty", "logprob-mean", "perplexity", "logprob-sum"
-]
+    "auto", "highest", "weighted", "majority", "self-certainty", "logprob-mean", "perplexity", "logprob-sum",
+    "group-confidence", "tail-confidence",
+]  # fmt: skip
 BY_VERIFIER = ("highest", "weighted")
 
 
@@ -23,14 +24,16 @@ class BestOfN:
     With `--verifier` the score is the verifier's: `highest` takes the best candidate, `weighted` the answer with the
     largest sum of scores (Snell et al. 2024, arXiv:2408.03314, section 3.2). The others need none: self-certainty
     (Kang et al. 2025, arXiv:2502.18581, from the `top` likeliest tokens at each position), mean or summed
-    log-probability, lowest perplexity, the majority. `auto` is weighted with a verifier, else self-certainty.
+    log-probability, lowest perplexity, confidence of the worst or the last group of `window` tokens (Fu et al. 2025,
+    arXiv:2508.15260), the majority. `auto` is weighted with a verifier, else self-certainty.
     """
 
     takes_verifier: ClassVar[bool] = True
 
     n: int = field(default=8, metadata={"help": "candidates", "min": 1})
     select: Selector = field(default="auto", metadata={"help": "what chooses among them"})
-    top: int = field(default=20, metadata={"help": "log-probabilities a position for self-certainty", "min": 1})
+    top: int = field(default=20, metadata={"help": "log-probabilities a position for confidences", "min": 1})
+    window: int = field(default=2048, metadata={"help": "tokens of a group, for its confidence", "min": 1})
 
     def selector(self, verifier: str | None) -> str:
         """What `auto` comes to."""
@@ -38,7 +41,13 @@ class BestOfN:
 
     def sampling(self, asked: Sampling, verifier: str | None) -> Sampling:
         """The run's sampling with what the selector needs to know of each token."""
-        return replace(asked, top_logprobs=self.top) if self.selector(verifier) == "self-certainty" else asked
+        match self.selector(verifier):
+            case "self-certainty":
+                return replace(asked, top_logprobs=self.top)
+            case "group-confidence" | "tail-confidence":
+                return replace(asked, top_logprobs=self.top, confidence_window=self.window)
+            case _:
+                return asked
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
         prompt = session.ask(problem)
