@@ -132,13 +132,15 @@ async def solve(
     stop: Stop,
     run_id: str = "",
     errors_log: Path | None = None,
+    session: Session | None = None,
 ) -> Record:
-    """One problem, solved and graded. A failure that is the problem's own becomes status `error`.
+    """One problem, solved and graded, in the `session` that was begun for it or a new one. A failure that is the
+    problem's own becomes status `error`.
 
     Raises:
         RunStopped: the engine or the disk failed.
     """
-    session = Session(example.problem, setup, attempt)
+    session = session or Session(example.problem, setup, attempt)
     stop.sessions.add(session)
     solution, error = Solution(None), None
     try:

@@ -55,6 +55,17 @@ TotalSeconds = Annotated[
     float | None,
     _option("--total-seconds", help="Wall seconds of the run; whatever has finished by then votes.", panel=_TOTAL),
 ]
+TotalTokens = Annotated[
+    int | None,
+    _option(
+        "--total-tokens", help="Generated tokens of the run, given to the problems where another sample is most likely "
+        "to change the answer.", panel=_TOTAL,
+    ),
+]  # fmt: skip
+AgainstUniform = Annotated[
+    bool,
+    _option("--against-uniform", help="Spend --total-tokens evenly too, over the same samples; compare.", panel=_TOTAL),
+]
 Concurrency = Annotated[
     int | None, _option("--concurrency", help="Problems in flight; enough to fill the engine.", panel=_ENGINE)
 ]
