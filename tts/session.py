@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import math
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from tts import catalog
 from tts.errors import RequestError
+from tts.flops import Cost
 from tts.journal import Entry, Journal, call_key, prompt_digest, score_key
 from tts.notes import Notes, context_hash
 from tts.types import (
@@ -84,7 +86,10 @@ class Session:
         self._setup = setup
         self._stopped = False
         lost = setup.journal.lost(self.name)
-        lost.flops = self._cost(lost.prompt_tokens, lost.cached_tokens, lost.generated_tokens)
+        if lost.calls:  # by the mean call, as the journal keeps their sums
+            sizes = (lost.prompt_tokens, lost.cached_tokens or 0, lost.generated_tokens)
+            each = self._cost(*(size // lost.calls for size in sizes))
+            lost.flops = None if each is None else each * lost.calls
         self.usage = lost
         self._lost = replace(lost)
         self._drawn: Counter[bytes] = Counter()
@@ -195,12 +200,12 @@ class Session:
 
     def _meter_scores(self, verifier: Verifier, key: bytes, s: StepScores) -> None:
         self._paid.add(key)
-        rate = verifier.flops_per_token
+        rate, cost = verifier.flops_per_token, getattr(verifier, "cost", None) or Cost(verifier.flops_per_token or 0.0)
         self.usage.add(
             Usage(
                 verifier_tokens=s.tokens,
                 verifier_cached_tokens=s.cached_tokens,
-                flops=0.0 if not s.tokens else None if rate is None else rate * (s.tokens - s.cached_tokens),
+                flops=0.0 if not s.tokens else None if rate is None else cost.call(s.tokens, s.cached_tokens, 0),
             )
         )
 
@@ -357,10 +362,10 @@ class Session:
             made = self.usage.generated_tokens - self._lost.generated_tokens
             left = budget.tokens - made - self._reserved_tokens
             limit = min(limit, left // admitted)
-        if admitted and budget.flops is not None and engine.flops_per_token:
+        if admitted and budget.flops is not None and engine.cost:
             spent = (self.usage.flops or 0.0) - (self._lost.flops or 0.0)
-            left_flops = budget.flops - spent - self._reserved_flops
-            limit = min(limit, int(left_flops / admitted / engine.flops_per_token) - length)
+            each = (budget.flops - spent - self._reserved_flops) / admitted
+            limit = bisect_right(range(1, limit + 1), each, key=lambda made: self._flops(length, made))
         if limit < 1 or self._expired():
             admitted = 0
         if admitted < n:
@@ -371,7 +376,7 @@ class Session:
             for index in range(admitted)
         ]
         self._reserved_tokens += limit * admitted
-        self._reserved_flops += self._flops(length + limit) * admitted
+        self._reserved_flops += self._flops(length, limit) * admitted
         return calls
 
     def _call(self, prompt: Prompt, digest: bytes, asked: Sampling, wanted: int, limit: int, priority: int) -> _Call:
@@ -411,7 +416,7 @@ class Session:
         """Give back what was reserved for a call that has ended, or will not be made."""
         self._in_flight.discard(call.request_id)
         self._reserved_tokens -= call.max_tokens
-        self._reserved_flops -= self._flops(len(call.prompt.token_ids) + call.max_tokens)
+        self._reserved_flops -= self._flops(len(call.prompt.token_ids), call.max_tokens)
 
     async def _generate(self, call: _Call) -> Completion:
         journal = self._setup.journal
@@ -495,11 +500,12 @@ class Session:
 
     def _cost(self, prompt: int, cached: int | None, generated: int) -> float | None:
         """FLOPs of a call; prompt tokens count as computed where the engine does not say they were cached."""
-        rate = self._setup.engine.flops_per_token
-        return None if rate is None else rate * (prompt - (cached or 0) + generated)
+        cost = self._setup.engine.cost
+        return None if cost is None else cost.call(prompt, cached or 0, generated)
 
-    def _flops(self, tokens: int) -> float:
-        return (self._setup.engine.flops_per_token or 0.0) * tokens
+    def _flops(self, prompt: int, generated: int) -> float:
+        """The most that a call may cost: nothing of its prompt cached."""
+        return self._cost(prompt, 0, generated) or 0.0
 
     @property
     def elapsed(self) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from tts.flops import Cost
     from tts.session import Session
 
 Finish = Literal["stop", "length", "abort"]
@@ -219,6 +220,8 @@ class Engine(Protocol):
     """Whether waiting requests are served in the order of their priority, and cost nothing while they wait."""
     max_model_len: int
     """Prompt and generated tokens together."""
+    cost: Cost | None
+    """FLOPs of a call by its token counts; None where the model's configuration is not understood."""
     flops_per_token: float | None
     """Forward-pass FLOPs a computed token costs; None where the model's configuration is unknown."""
     notes: list[str]

@@ -16,6 +16,7 @@ from tts.cli.eval import eval_
 from tts.cli.export import export
 from tts.cli.grade import grade
 from tts.cli.list import list_
+from tts.cli.plan import plan
 from tts.cli.report import report
 from tts.cli.run import run
 from tts.cli.show import show
@@ -38,6 +39,7 @@ app.command("export")(export)
 app.command("show")(show)
 app.command("report")(report)
 app.command("list")(list_)
+app.command("plan")(plan)
 app.command("doctor")(doctor)
 app.add_typer(sleep.app, name="sleep")
 app.add_typer(data.app, name="data")

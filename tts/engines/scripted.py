@@ -22,6 +22,7 @@ from typing import Any
 
 from tts.engines.confidence import groups_of
 from tts.errors import EngineDead, EngineUnavailable, RequestError
+from tts.flops import Cost
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
 _TOKEN = re.compile(r"\s*\S+|\s+$")
@@ -52,6 +53,7 @@ class ScriptedEngine:
 
     kind = "scripted"
     by_priority = True
+    cost: Cost | None = Cost(2e6)
     flops_per_token: float | None = 2e6
 
     def __init__(

@@ -21,7 +21,7 @@ from tts.engines.connection import MALFORMED, Server, attempts, read_tokenizer, 
 from tts.engines.replies import Reply, finish, gather, likeliest, take
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.errors import EngineDead, InputError, RequestError
-from tts.flops import flops_per_token
+from tts.flops import cost
 from tts.types import Completion, Message, Prompt, Sampling
 
 
@@ -57,7 +57,8 @@ class ServerEngine:
         source = options.get("tokenizer") or (card.get("root") or model if self._is_vllm else None)
         self._template, hf_config = read_tokenizer(source, template, required="tokenizer" in options)
         self._template_arguments = dict(template)
-        self.flops_per_token = flops_per_token(hf_config)
+        self.cost = cost(hf_config)
+        self.flops_per_token = self.cost.body if self.cost else None
         self._vocabulary: int | None = hf_config.get("vocab_size")
         if self._template is None:
             self.notes.append(

@@ -18,7 +18,7 @@ from tts.engines.startup import check_model, hardware, installed_version, start
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.engines.watching import Watched, rows
 from tts.errors import EngineDead, RequestError
-from tts.flops import flops_per_token
+from tts.flops import cost
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
 StopTokens = tuple[frozenset[int], bool]
@@ -52,7 +52,8 @@ class VLLMEngine:
         self.by_priority: bool = config.scheduler_config.policy == "priority"
         self.max_model_len: int = config.model_config.max_model_len
         self._hf_config = config.model_config.hf_config.to_dict()
-        self.flops_per_token = flops_per_token(self._hf_config)
+        self.cost = cost(self._hf_config)
+        self.flops_per_token = self.cost.body if self.cost else None
         self._vocabulary: int = config.model_config.get_vocab_size()
         self._defaults = dict(config.model_config.get_diff_sampling_param())
         self._template = ChatTemplate(self._llm.get_tokenizer(), template)

@@ -18,6 +18,7 @@ from tts.types import Completion, Message, Prompt, StepScores
 from tts.verify.memo import Memo, prefix_keys
 
 if TYPE_CHECKING:
+    from tts.flops import Cost
     from tts.session import Session
 
 _BLANK_LINE = re.compile(r"\n\s*\n")
@@ -94,6 +95,7 @@ class ProcessVerifier:
         self.name = card.name
         self.key = card.model_dump_json()
         self.flops_per_token = scorer.flops_per_token
+        self.cost: Cost | None = getattr(scorer, "cost", None)
         self.notes = scorer.notes
         self.rereads = 0
         """How often a score was wanted that lay in the cached prefix and was no longer known."""
