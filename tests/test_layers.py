@@ -12,7 +12,7 @@ from conftest import ROOT
 
 LAYERS = [
     {"types", "errors"},
-    {"catalog", "selection", "stats", "flops", "rows", "stopping", "throughput"},
+    {"catalog", "selection", "stats", "flops", "rows", "stopping", "throughput", "policy"},
     {"allocate"},
     {"journal", "notes", "verify", "nano", "predictability", "amortise"},
     {"session"},
@@ -20,7 +20,7 @@ LAYERS = [
     {"settings", "evaluate"},
     {"metrics", "store", "allotment"},
     {"results"},
-    {"export", "curves", "spending"},
+    {"export", "curves", "spending", "calibration"},
     {"running", "sweep"},
     {"console"},
     {"cli"},

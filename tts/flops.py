@@ -1,8 +1,8 @@
 """What a forward pass costs in FLOPs, counted from a model's configuration.
 
 2 for each non-embedding parameter that a token passes through (Kaplan et al. 2020, arXiv:2001.08361, section 2.1), 2
-for each of the head's where a token is sampled, and attention over what stands before it. Embeddings are looked up and cost
-nothing; a tied head is computed all the same. Cached prompt tokens are not computed.
+for each of the head's where a token is sampled, and attention over what stands before it. Embeddings are looked up
+and cost nothing; a tied head is computed all the same. Cached prompt tokens are not computed.
 """
 
 from __future__ import annotations

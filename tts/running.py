@@ -21,6 +21,7 @@ from tts.errors import InputError, RunDirectoryError, RunStopped
 from tts.evaluate import Stop, Watch, evaluate
 from tts.journal import Journal
 from tts.results import summary
+from tts.rows import file_hash
 from tts.session import Setup
 from tts.settings import DEFAULT_MODEL, Settings, as_config, build_strategy, load_verifier, strategy_record
 from tts.store import RunDirectory, read_records
@@ -95,6 +96,7 @@ class Plan:
             "extract": list(b.extract),
             "checker": b.checker,
             "seed": s.seed,
+            **({"policy_sha256": file_hash(Path(policy))} if (policy := getattr(self.strategy, "policy", "")) else {}),
             **({"allocation": [s.total_tokens, self.policy]} if s.total_tokens else {}),
         }
 

@@ -11,6 +11,7 @@ import typer
 import tts
 from tts.cli import data, sleep
 from tts.cli.bench import bench
+from tts.cli.calibrate import calibrate
 from tts.cli.doctor import doctor
 from tts.cli.eval import eval_
 from tts.cli.export import export
@@ -40,6 +41,7 @@ app.command("show")(show)
 app.command("report")(report)
 app.command("list")(list_)
 app.command("plan")(plan)
+app.command("calibrate")(calibrate)
 app.command("doctor")(doctor)
 app.add_typer(sleep.app, name="sleep")
 app.add_typer(data.app, name="data")

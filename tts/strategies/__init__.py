@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tts.strategies.best_of_n import BestOfN
+from tts.strategies.compute_optimal import ComputeOptimal
 from tts.strategies.deepconf import DeepConf
 from tts.strategies.self_consistency import SelfConsistency
 from tts.strategies.single import Single
@@ -13,5 +14,6 @@ STRATEGIES = {
     "self-consistency": SelfConsistency,
     "best-of-n": BestOfN,
     "deepconf": DeepConf,
+    "compute-optimal": ComputeOptimal,
     "sleep-time": SleepTime,
 }
