@@ -21,7 +21,7 @@ LAYERS = [
     {"metrics", "store", "allotment"},
     {"results"},
     {"export", "curves", "spending", "calibration"},
-    {"running", "sweep"},
+    {"verified", "running", "sweep"},
     {"console"},
     {"cli"},
     {"__main__"},

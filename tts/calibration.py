@@ -88,10 +88,11 @@ def calibrate(runs: Sequence[Path], bins: int, probe: int, measure: Measure | No
         raise InputError(f"{runs[0]} has no verifier's scores to place questions by", "--measure entropy")
     extra = {name: probe * p.verifier_tokens if measure == "score" else 0.0 for name, p in pools.items()}
     settings = _pooled(pools, n, probe, extra, verifier)
+    dearest = settings[-1].label
     for run in runs[1:]:
         settings += _single(run, pools, probe, extra)
     value = {name: difficulty(p, probe, measure) for name, p in pools.items()}
-    budgets = sorted({fmean(s.tokens.values()) for s in settings if s.label == settings[0].label})
+    budgets = sorted({fmean(s.tokens.values()) for s in settings if s.label == dearest})
     edges, members = _binned(value, bins)
     fitted = [
         Bin(

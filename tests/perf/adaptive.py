@@ -1,6 +1,6 @@
 """What stopping a vote early saves, in tokens and in seconds, on the same problems in one go.
 
-    python tests/perf/adaptive.py [-m nano] [--problems FILE] [--each 20] [-n 32] [--stop beta] [--rounds 1] [-M key=value]
+    python tests/perf/adaptive.py [-m nano] [--problems FILE] [--each 20] [-n 32] [--stop beta] [--rounds 1] [-M k=v]
 
 Full votes and stopped ones by turns (mixed nano levels unless a file is given), each in a process of its own; seconds
 are those of the run without the engine's start. Differences are paired over problems.

@@ -2,8 +2,8 @@
 
     python tests/perf/allocation.py [-m nano] [--each 40] [-n 16] [--share 0.6] [-M key=value]
 
-The budget is `share` of what uniform n costs. All runs draw from the same samples (equal seeds), so that differences are
-paired over problems.
+The budget is `share` of what uniform n costs. All runs draw from the same samples (equal seeds), so that differences
+are paired over problems.
 """
 
 from __future__ import annotations
