@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 import subprocess
 import sys
@@ -10,33 +9,40 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from tts import catalog
+from tts.verify import read_pair
+from tts.verify.cases import read_cases
 from tts.verify.symbolic import canonical, check, quick
 
-CASES = sorted((Path(__file__).parents[1] / "verifiers" / "cases").glob("*.tsv"))
-EXPECTED = {"true": True, "false": False, "unscored": None}
-
-
-def rows(path: Path) -> list[list[str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return [r for r in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if r and not r[0].startswith("# ")]
+CASES = sorted((catalog.builtin("verifiers") / "cases").glob("*.tsv"))
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)
 def test_cases(path: Path) -> None:
     wrong = []
-    for line in rows(path):
-        assert len(line) == 4, line
-        answer, target, expected, _ = line
+    for case in read_cases(path):
+        answer, target = read_pair(case.answer, case.target)
+        assert target is not None
         got = check(answer, target)
-        if got.correct is not EXPECTED[expected]:
-            wrong.append(f"{answer!r} for {target!r}: {got.correct} ({got.status}, {got.method}), not {expected}")
+        if got.correct is not case.expected:
+            wrong.append(f"{case}: {got.correct} ({got.status}, {got.method})")
     assert not wrong, "\n".join(wrong)
+
+
+def test_there_are_cases_with_a_reason_each() -> None:
+    cases = [case for path in CASES for case in read_cases(path)]
+    assert len(cases) >= 900
+    assert all(case.source.strip() for case in cases)
+    pairs = [(case.answer, case.target) for case in cases]
+    assert len(set(pairs)) == len(pairs)
 
 
 def test_every_case_is_its_own_answer() -> None:
     """A target that its checker does not accept would cost every model a point."""
-    targets = {line[1] for path in CASES for line in rows(path) if line[2] != "unscored"}
+    targets = {case.target for path in CASES for case in read_cases(path) if case.expected is not None}
     assert len(targets) > 100
     assert [t for t in sorted(targets) if check(t, t).correct is not True] == []
 
@@ -60,6 +66,7 @@ def test_statuses(answer: str | None, target: str, correct: bool | None, status:
     assert (grade.correct, grade.status) == (correct, status)
 
 
+STATUSES = {"ok", "target_unparsed", "no_answer", "answer_unparsed", "timeout", "too_large"}
 HOSTILE = [
     "9^9^9^9^9^9^9",
     "9**9**9**9",
@@ -138,6 +145,11 @@ HOSTILE = [
     "'" * 9_000,
     "x" + "'" * 9_000,
     "!" * 9_000,
+    "1101_\u277c",
+    "one half half",
+    "\\log_{2}{\\begin{cases}$\\end{cases}}",
+    "E" * 9_000,
+    "\\ " * 3_300 + "C_5^2",
 ]
 
 
@@ -166,6 +178,23 @@ def test_random_text_never_raises() -> None:
         grade = quick(answer, target)
         assert grade is None or grade.status
         assert canonical(answer)
+
+
+_SIGNS = r"""\frac { } ( ) [ ] 0 1 2 .5 x y ^ _ + - * / = < , ; \sqrt \pi \text{a} | ! % \{ \} & \\ and or not sin log :
+' e i \pm \in \cup $ million \dot \overline{3} ... C_ \int dx \frac{d}{dx} d/d \binom \mapsto \boxed{ #### <think>"""
+SIGNS = st.sampled_from(_SIGNS.split())
+
+
+@given(st.lists(SIGNS | st.text(max_size=3), max_size=16).map("".join), st.lists(SIGNS, max_size=10).map(" ".join))
+@settings(max_examples=300, deadline=2_000, suppress_health_check=[HealthCheck.too_slow])
+def test_any_text_gets_a_status_and_a_form(answer: str, target: str) -> None:
+    read_answer, read_target = read_pair(answer, target)
+    for a, t in ((answer, target), (read_answer, read_target)):
+        grade = quick(a, t) if t is not None else None
+        assert grade is None or grade.status in STATUSES
+        if grade is not None and grade.correct is None:
+            assert grade.status == "target_unparsed"
+    assert canonical(answer)
 
 
 def test_quick_does_not_load_sympy() -> None:

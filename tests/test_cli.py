@@ -217,8 +217,14 @@ BAD = [
     (["eval", "SUMS", "-o", "n=three"], "-o n=three"),
     (["eval", "SUMS", "-o", "n"], "key=value"),
     (["eval", "SUMS", "-s", "single", "-n", "4"], "it has no n"),
-    (["eval", "SUMS", "--verifier", "nano"], "uses no verifier"),
-    (["eval", "SUMS", "-s", "best-of-n", "--verifier", "symbolic"], "kind"),
+    (["eval", "SUMS", "-s", "single", "--verifier", "nano"], "uses no verifier"),
+    (["eval", "SUMS", "-s", "best-of-n", "--verifier", "symbolic"], "it needs the target"),
+    (["eval", "SUMS", "--verifier", "nano", "--verifier-model", "./nowhere"], "no model folder"),
+    (["eval", "SUMS", "--verifier", "scripted", "--verifier-model", "./nowhere"], "has no model"),
+    (["eval", "SUMS", "--verifier-url", "http://127.0.0.1:9/v1"], "needs --verifier NAME"),
+    (["eval", "SUMS", "--verifier", "nano", "--verifier-url", "http://127.0.0.1:9/v1"], "no server answers at"),
+    (["eval", "SUMS", "-o", "select=filtered"], "--verifier NAME"),
+    (["eval", "SUMS", "--verifier", "scripted", "-o", "keep=1.5"], "must be at most 1"),
     (["eval", "SUMS", "-s", "best-of-n", "--verifier", "nanno"], "did you mean 'nano'"),
     (["eval", "SUMS", "-s", "best-of-n", "-o", "select=weighted"], "--verifier NAME"),
     (["eval", "SUMS", "--temperature", "0"], "at temperature 0"),
@@ -479,3 +485,58 @@ def test_scripts_are_installed() -> None:
     for name in ("tts", "tts-reasoning"):
         path = Path(sys.executable).parent / name
         assert os.access(path, os.X_OK)
+
+
+# -- check -------------------------------------------------------------------------------------------------------
+
+
+def test_check_runs_the_built_in_cases_and_names_what_it_skips() -> None:
+    done = tts("check", "--offline", "--json")
+    assert done.returncode == 0, done.stdout
+    told = json.loads(done.stdout)
+    parts = {part["name"]: part for part in told["parts"]}
+    assert told["failed"] == 0
+    assert parts["numbers.tsv"]["checked"] > 200
+    assert parts["samples"]["checked"] == 48
+    assert "OfflineMode" in parts["gsm8k"]["skipped"] or parts["gsm8k"]["checked"] == 1319
+
+
+def test_check_reports_failures_with_their_lines(tmp_path: Path) -> None:
+    cases = tmp_path / "mine.tsv"
+    rows = ("answer\ttarget\texpected\tsource", "# a remark", "1/2\t0.5\ttrue\thalf", "3\t4\ttrue\twrong on purpose")
+    cases.write_text("\n".join(rows) + "\n")
+    targets = write_lines(tmp_path / "own.jsonl", [{"question": "?", "answer": a} for a in ("5", "?!", "x+1")])
+    done = tts("check", cases, targets)
+    assert done.returncode == 1
+    assert "mine.tsv:4" in done.stdout
+    assert "5 checked, 2 failed, 0 skipped" in done.stdout
+    told = json.loads(tts("check", cases, targets, "--json").stdout)
+    assert [f["target"] for part in told["parts"] for f in part["failures"]] == ["4", "?!"]
+    assert told["parts"][1]["failures"][0]["status"] == "target_unparsed"
+    cases.write_text("1/2\t0.5\ttrue\thalf\n")
+    assert tts("check", cases).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"1\t1\ttrue\tr\n1\t1\n", ":2: 2 columns, not 4"),
+        (b"1\t1\tyes\tr\n", ":1: expected is 'yes'"),
+        (b"\xff\t1\ttrue\tr\n", "not UTF-8"),
+    ],
+)
+def test_check_refuses_a_bad_file(tmp_path: Path, content: bytes, said: str) -> None:
+    cases = tmp_path / "bad.tsv"
+    cases.write_bytes(content)
+    done = tts("check", cases)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_of_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert tts("check", tmp_path / "none.tsv").returncode == 2
+    done = tts("check", "gsm9k", "--offline")
+    assert done.returncode == 2
+    assert "gsm8k" in done.stderr
+    assert tts("check", "gsm8k", "--offline", HF_HOME=str(tmp_path)).returncode == 2

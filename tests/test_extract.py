@@ -82,12 +82,42 @@ def test_read_pair(answer: str, target: str, expected: tuple[str | None, str | N
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It is\n<answer>\n1 0\n0 1\n</answer>", "1 0\n0 1"),
+        ("<answer>3</answer> no, <answer>  4</answer>.", "  4"),
+        ("<answer>5", None),
+        ("5</answer>", None),
+        ("<answer>  </answer>", None),
+        ("<think><answer>3</answer>", None),
+    ],
+)
+def test_an_answer_between_tags_keeps_its_lines(text: str, expected: str | None) -> None:
+    assert extract(text, ["tag"]) == expected
+
+
+@pytest.mark.parametrize(
     "piece",
-    ["\\boxed{", "{", "\\boxed{1}", "<think>", "</think>", "#### ", "the answer is ", "1,", "$", "**", "a ", "}", "\\"],
+    [
+        "\\boxed{",
+        "{",
+        "\\boxed{1}",
+        "<think>",
+        "</think>",
+        "#### ",
+        "the answer is ",
+        "1,",
+        "$",
+        "**",
+        "a ",
+        "}",
+        "\\",
+        "<answer>",
+    ],
 )
 def test_a_megabyte_takes_linear_time(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
     start = time.perf_counter()
-    extract(text, ["boxed", "hash", "phrase", "choice", "last-number", "bare"])
+    extract(text, ["boxed", "tag", "hash", "phrase", "choice", "last-number", "bare"])
     read_pair(text, "1")
     assert time.perf_counter() - start < 3.0

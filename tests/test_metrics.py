@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tts.metrics import best_at_k, ladder, maj_at_k, pass_at_k, pools, summarise, weighted_at_k
+from tts.metrics import Pool, best_at_k, filtered_at_k, ladder, maj_at_k, pass_at_k, pools, summarise, weighted_at_k
 
 CLASSES = st.lists(st.integers(-1, 3), min_size=1, max_size=7)
 
@@ -98,13 +98,13 @@ def record(problem: str, correct: bool | None, candidates: list[tuple[int, bool]
 
 def test_unscored_and_failed_problems_are_not_in_the_denominator() -> None:
     failed = {**record("c", None, []), "status": "error"}
-    found = summarise(pools([record("a", True, [(0, True)]), record("b", None, [(0, False)]), failed]))
+    found = summarise(pools([record("a", True, [(0, True)]), record("b", None, [(0, False)]), failed])).metrics
     assert found["accuracy"].value == 1.0
 
 
 def test_attempts_are_averaged_within_a_problem_first() -> None:
     rows = [record("a", True, [(0, True)]), record("a", False, [(0, False)], 1), record("b", True, [(0, True)])]
-    found = summarise(pools(rows))
+    found = summarise(pools(rows)).metrics
     assert found["accuracy"].value == pytest.approx(0.75)
     assert found["avg@1"].value == pytest.approx(0.75)
 
@@ -112,8 +112,91 @@ def test_attempts_are_averaged_within_a_problem_first() -> None:
 def test_wrong_answers_of_two_attempts_make_no_majority() -> None:
     rows = [record("a", True, [(0, True)]), record("a", False, [(0, False)], 1), record("a", False, [(0, False)], 2)]
     # Classes are numbered per attempt: nothing says that the two wrong answers are the same one.
-    assert summarise(pools(rows))["maj@3"].value == pytest.approx(1 / 3)
+    assert summarise(pools(rows)).metrics["maj@3"].value == pytest.approx(1 / 3)
 
 
 def test_nothing_scored_gives_no_metric() -> None:
-    assert summarise([]) == {}
+    assert summarise([]).metrics == {}
+
+
+def pool(*candidates: tuple[int, bool, float], **more: Any) -> Pool:
+    classes, correct, scores = zip(*candidates, strict=True)
+    return Pool((correct[0],), correct, classes, {"prm": scores}, **more)
+
+
+def test_every_metric_by_name_and_its_curve() -> None:
+    problems = [
+        pool((0, True, 0.9), (1, False, 0.1), (0, True, 0.2), (-1, False, 0.3)),
+        pool((1, False, 0.9), (1, False, 0.1), (0, True, 0.2), (2, False, 0.3)),
+    ]
+    found = summarise(problems)
+    assert set(found.metrics) == {
+        "accuracy", "avg@4", "pass@1", "pass@2", "pass@4", "pass^1", "pass^2", "pass^4", "maj@2", "maj@4",
+        "oracle_gap@2", "oracle_gap@4", "best@2:prm", "best@4:prm", "oracle_gap@2:prm", "oracle_gap@4:prm",
+        "filtered@2:prm", "filtered@4:prm", "weighted@2:prm", "weighted@4:prm",
+    }  # fmt: skip
+    for name, estimate in found.metrics.items():
+        if "@" in name or "^" in name:
+            kind, _, score = name.partition(":")
+            kind, k = kind.replace("^", "@").split("@")
+            mark = "^" if "^" in name else "@"
+            curve = found.curves.get(f"{kind}{mark}k" + (f":{score}" if score else ""))
+            if curve is not None:
+                assert curve["value"][curve["k"].index(int(k))] == pytest.approx(estimate.value, abs=1e-6)
+    assert found.curves["maj@k"]["k"] == found.curves["weighted@k:prm"]["k"] == [1, 2, 3, 4]
+    assert found.metrics["oracle_gap@4"].value == pytest.approx(
+        found.metrics["pass@4"].value - found.metrics["maj@4"].value
+    )
+    # The better half of all four: 0.9 and 0.2, both right (0.3 has no answer); in the other 0.9 and 0.3, both wrong.
+    assert found.metrics["filtered@4:prm"].value == pytest.approx(0.5)
+    assert found.metrics["weighted@4:prm"].value == pytest.approx(0.5)
+
+
+def test_negative_scores_are_no_weights() -> None:
+    problems = [pool((0, True, -0.1), (1, False, 0.4)), pool((0, True, 0.1), (1, False, 0.4))]
+    names = set(summarise(problems).metrics)
+    assert "best@2:prm" in names
+    assert not any(name.startswith("weighted") for name in names)
+
+
+def test_a_k_that_some_problems_cannot_reach_is_absent_with_the_reason() -> None:
+    problems = [pool(*[(0, True, 0.5)] * 8), pool(*[(0, True, 0.5)] * 3), pool(*[(1, False, 0.5)] * 8)]
+    found = summarise(problems)
+    assert "pass@3" in found.metrics
+    assert not any(name.endswith(("@4", "@8")) for name in found.metrics)
+    assert found.absent == {
+        f"@{k}": f"nothing at k = {k}: 1 of 3 scored problems have fewer candidates, the least 3" for k in (4, 8)
+    }
+    assert found.metrics["pass@3"].value == pytest.approx(2 / 3)
+
+
+def test_problems_of_different_sizes_keep_their_own_expectations() -> None:
+    small, large = pool((0, True, 0.5), (1, False, 0.5)), pool((0, True, 0.5), (1, False, 0.5), (1, False, 0.5))
+    found = summarise([small, large])
+    assert found.metrics["pass@2"].value == pytest.approx((1 + 2 / 3) / 2)
+    assert found.curves["maj@k"]["value"] == pytest.approx([(1 / 2 + 1 / 3) / 2, (1 / 2 + 1 / 3) / 2], abs=1e-6)
+
+
+def test_rates_are_of_what_was_scored() -> None:
+    rows = [record("a", True, [(0, True), (-1, False)]), record("b", False, [(1, False), (1, False)])]
+    rows[0]["solution"]["candidates"][1]["finish"] = "length"
+    rows[1]["solution"]["answer"] = None
+    found = summarise(pools(rows)).metrics
+    assert (found["truncated_rate"].value, found["no_answer_rate"].value) == (0.25, 0.5)
+
+
+def test_pools_keep_what_the_benchmark_says() -> None:
+    (found,) = pools([{**record("a", True, [(0, True)]), "metadata": {"level": 3, "cluster": "t"}}])
+    assert found.metadata == {"level": 3, "cluster": "t"}
+
+
+def test_filtered_of_one_is_one_sample() -> None:
+    assert filtered_at_k([0.5, 0.1, 0.9], [0, 1, 1], [True, False, False], 1) == pytest.approx(1 / 3)
+    assert filtered_at_k([0.5, 0.1, 0.9], [0, 1, 1], [True, False, False], 3) == pytest.approx(0.5)
+
+
+def test_what_is_certain_is_exactly_so_and_gets_wilsons_interval() -> None:
+    problems = [pool(*[(i % 7, i % 7 == 0, i / 23)] * 1, *[(1, False, 0.3)] * 22) for i in range(14)]
+    found = summarise(problems).metrics
+    for name in ("maj@23", "best@23:prm", "oracle_gap@23", "weighted@23:prm", "filtered@23:prm"):
+        assert found[name].method == "wilson", name

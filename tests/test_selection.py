@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts.selection import SCORERS, highest, majority, weighted
+from tts.selection import SCORERS, filtered, highest, majority, product, weighted
 from tts.types import Candidate, Completion
 
 
@@ -76,3 +76,19 @@ def test_the_winner_has_a_largest_class(drawn: list[tuple[int, float]]) -> None:
     else:
         assert winner is not None
         assert classes.count(int(str(winner.answer))) == max(sizes)
+
+
+def test_filtered_votes_among_the_best_share() -> None:
+    drawn = [candidate("a"), candidate("a"), candidate("a"), candidate("b"), candidate(None)]
+    classes, scores = [0, 0, 0, 1, -1], [0.1, 0.2, 0.3, 0.9, 1.0]
+    assert filtered(drawn, classes, scores, 1.0) in drawn[:3]
+    assert filtered(drawn, classes, scores, 0.25) is drawn[3]
+    assert filtered(drawn, classes, scores, 0.0) is drawn[3], "one at least"
+    assert filtered(drawn[4:], [-1], [1.0], 0.5) is None
+
+
+def test_product_weighs_a_score_with_the_votes() -> None:
+    drawn = [candidate("a"), candidate("a"), candidate("b")]
+    assert product(drawn, [0, 0, 1], [0.3, 0.5, 0.9]) is drawn[1]
+    assert product(drawn, [0, 0, 1], [0.3, 0.4, 0.9]) is drawn[2]
+    assert product(drawn[:1], [-1], [1.0]) is None

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from tts.engines.scorer import cache_trouble
 from tts.engines.scripted import ScriptedEngine
 from tts.errors import EngineUnavailable, RequestError
-from tts.settings import load_verifier
-from tts.types import Completion, Message, Prompt
+from tts.types import Candidate, Completion, Message, Problem, Prompt
+from tts.verify import cards
+from tts.verify.cards import RewardCard
 from tts.verify.memo import Memo, prefix_keys
-from tts.verify.process import ProcessVerifier, Reading
+from tts.verify.reward import Reading, RewardVerifier
 
 BLOCK = 4
 ASKED = Prompt("", (), (Message("user", "What is 2 + 3 ?"),))
@@ -24,6 +27,7 @@ class Blocks:
     """Scores a position by the tokens up to it; keeps whole blocks of what it has read, once the reading is done."""
 
     flops_per_token = 1.0
+    max_model_len = 4096
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -32,8 +36,11 @@ class Blocks:
         self._engine = ScriptedEngine()
         self._blocks: set[tuple[int, ...]] = set()
 
-    def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
-        return self._engine.render(messages, prefill)
+    bos = "<s>"
+
+    def transcript(self, messages: Sequence[Message], *, reply: bool) -> str:
+        said = "".join(f"{m.role}: {m.content} <end>\n" for m in messages)
+        return said + ("assistant: " if reply else "")
 
     def encode(self, text: str) -> tuple[int, ...]:
         return self._engine.encode(text)
@@ -59,13 +66,30 @@ class Blocks:
     async def close(self) -> None: ...
 
 
-def verifier(scorer: Blocks, memo: Memo | None = None) -> ProcessVerifier:
-    return ProcessVerifier(load_verifier("nano")[0], scorer, memo)
+class Scalar(Blocks):
+    """The same with one number a token."""
+
+    async def classify(self, *a: Any, **k: Any) -> Reading:
+        found = await super().classify(*a, **k)
+        return Reading({p: row[1:] for p, row in found.rows.items()}, found.cached_tokens)
 
 
-async def score(who: ProcessVerifier, *steps: str) -> Any:
+SESSION = cast(Any, SimpleNamespace(problem=Problem("p", "What is 2 + 3 ?")))
+
+
+def card(name: str, **changes: Any) -> RewardCard:
+    found, _ = cards.load(name)
+    assert isinstance(found, RewardCard)
+    return found.model_copy(update=changes)
+
+
+def verifier(scorer: Blocks, memo: Memo | None = None, name: str = "nano", **changes: Any) -> RewardVerifier:
+    return RewardVerifier(card(name, **changes), scorer, memo)
+
+
+async def score(who: RewardVerifier, *steps: str) -> Any:
     text = "\n\n".join(steps)
-    return await who.score(ASKED, Completion(text, "stop"), cast(Any, None), text)
+    return await who.score(ASKED, Completion(text, "stop"), SESSION, text)
 
 
 STEPS = tuple(f"step {i} makes a sum of {i} and some words more" for i in range(12))
@@ -135,7 +159,7 @@ def test_other_labels_than_the_cards_are_refused() -> None:
             found = await super().classify(*a, **k)
             return Reading({p: [*row, 0.0] for p, row in found.rows.items()}, found.cached_tokens)
 
-    with pytest.raises(RequestError, match="gave 3 labels, its card says 2"):
+    with pytest.raises(RequestError, match="gave 3 numbers a token, its card says 2"):
         asyncio.run(score(verifier(Three()), "a"))
 
 
@@ -146,6 +170,73 @@ def test_a_separator_must_be_one_token() -> None:
 
     with pytest.raises(EngineUnavailable, match="no token '<extra_0>'"):
         verifier(Spells())
+
+
+def test_what_is_too_long_is_cut_by_whole_steps_and_said() -> None:
+    async def main() -> None:
+        whole = await score(verifier(Blocks()), *STEPS)
+        short = Blocks()
+        short.max_model_len = 60
+        cut = await score(verifier(short), *STEPS)
+        assert 0 < cut.unread == len(STEPS) - len(cut.steps) < len(STEPS)
+        assert cut.steps == whole.steps[: len(cut.steps)]
+        assert cut.tokens <= 60
+        assert whole.unread == 0
+        short.max_model_len = 8
+        with pytest.raises(RequestError, match="takes 8 tokens; the question and one step have"):
+            await score(verifier(short), *STEPS)
+
+    asyncio.run(main())
+
+
+def test_an_outcome_verifier_keeps_the_end() -> None:
+    async def main() -> None:
+        named = {"name": "skywork-reward-v2-llama-3.1-8b"}
+        scorer = Scalar()
+        whole = await score(verifier(scorer, **named), *STEPS)
+        assert len(whole.steps) == 1
+        scorer.max_model_len = 60
+        cut = await score(verifier(scorer, **named), *STEPS)
+        assert cut.unread > 0
+        assert cut.steps == (await score(verifier(Scalar(), **named), *STEPS[cut.unread :])).steps
+
+    asyncio.run(main())
+
+
+def test_unread_steps_and_reasons_reach_the_candidate(sessions: Any) -> None:
+    short = Blocks()
+    short.max_model_len = 60
+    long, longer = "\n\n".join(STEPS), " ".join(STEPS)
+
+    async def main() -> Any:
+        async with sessions(verifier=verifier(short)) as session:
+            drawn = [Candidate(Completion(text, "stop"), "5") for text in (long, longer)]
+            return await session.scored(session.ask(session.problem), drawn)
+
+    first, second = asyncio.run(main())
+    assert first.scores["nano:unread"] == [len(STEPS) - len(first.scores["nano:steps"])]
+    assert second.scores == {}
+    assert "takes 60 tokens" in second.unscored
+
+
+def test_the_self_test_tells_a_cache_that_works_from_one_that_does_not() -> None:
+    class Off(Blocks):
+        async def classify(self, *a: Any, **k: Any) -> Reading:
+            found = await super().classify(*a, **k)
+            return Reading(
+                {p: [x + found.cached_tokens for x in row] for p, row in found.rows.items()}, found.cached_tokens
+            )
+
+    class Never(Blocks):
+        async def classify(self, *a: Any, cached: bool = True, **k: Any) -> Reading:
+            return await super().classify(*a, cached=False, **k)
+
+    refuses = Blocks()
+    refuses.fail = 1
+    assert asyncio.run(cache_trouble(Blocks(), BLOCK)) is None
+    assert "off by" in str(asyncio.run(cache_trouble(Off(), BLOCK)))
+    assert "read nothing" in str(asyncio.run(cache_trouble(Never(), BLOCK)))
+    assert asyncio.run(cache_trouble(refuses, BLOCK)) == "refused"
 
 
 def test_a_memo_keeps_the_first_score_and_the_last_used() -> None:

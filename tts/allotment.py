@@ -79,6 +79,7 @@ class Allotment:
         watch: Watch,
         stop: Stop,
         repeats: int = 1,
+        vary: Callable[[Example, int], Example] | None = None,
         done: Collection[tuple[str, int]] = (),
         run_id: str = "",
         errors_log: Path | None = None,
@@ -90,7 +91,8 @@ class Allotment:
         Raises:
             RunStopped: the engine or the disk failed.
         """
-        shares = [_Share(e, a) for e in examples for a in range(repeats) if (e.problem.id, a) not in done]
+        jobs = ((e, a) for e in examples for a in range(repeats) if (e.problem.id, a) not in done)
+        shares = [_Share(vary(e, a) if vary else e, a) for e, a in jobs]
         for share in shares:
             self._enqueue(share)
         alarm = asyncio.ensure_future(stop.expire(seconds)) if seconds is not None else None

@@ -79,16 +79,16 @@ def find(kind: Kind, name: str) -> Source:
     Raises:
         CatalogError: there is none, or it cannot be read.
     """
-    if "/" in name or Path(name).suffix:
+    candidates = (folder / f"{name}{SUFFIX[kind]}" for folder in folders(kind) if "/" not in name)
+    found = next((c for c in candidates if c.is_file()), None)
+    if found is not None:  # looked for first: a name may have a dot in it
+        path = found
+    elif "/" in name or Path(name).suffix in (*SUFFIX.values(), ".txt", ".md"):
         path = Path(name).expanduser()
         if not path.is_file():
             raise CatalogError(f"no such file: {name}")
     else:
-        candidates = (folder / f"{name}{SUFFIX[kind]}" for folder in folders(kind))
-        found = next((c for c in candidates if c.is_file()), None)
-        if found is None:
-            raise CatalogError(f"no {kind[:-1]} called {name!r}", nearest(name, names(kind)))
-        path = found
+        raise CatalogError(f"no {kind[:-1]} called {name!r}", nearest(name, names(kind)))
     try:
         return Source(kind, path.stem, path, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -8,10 +8,11 @@ import itertools
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
@@ -21,7 +22,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from tts.errors import TTSError
-from tts.stats import wilson
+from tts.stats import METHODS, wilson
+
+if TYPE_CHECKING:
+    from tts.report.sections import Plot, Section
 
 HEARTBEAT = 30.0
 """Seconds between progress lines where there is no terminal."""
@@ -193,41 +197,102 @@ class Board:
             await asyncio.sleep(HEARTBEAT)
 
 
+@contextlib.asynccontextmanager
+async def beating(line: Callable[[], str]) -> AsyncIterator[None]:
+    """A line of progress every half minute."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            note(line())
+
+    ticker = asyncio.ensure_future(beat())
+    try:
+        yield
+    finally:
+        ticker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticker
+
+
 MARKS = "o+x*#@%&"
 
 
-def plot(curves: Mapping[str, Sequence[tuple[float, float]]], width: int = 64, height: int = 15) -> None:
-    """Curves of (generated tokens a problem, accuracy in percent) on stdout; tokens on a logarithmic axis."""
-    points = [point for curve in curves.values() for point in curve if point[0] > 0]
-    if not points:
-        return
-    left, right = (math.log2(f(x for x, _ in points)) for f in (min, max))
-    low = 10 * math.floor(min(y for _, y in points) / 10)
-    high = max(low + 10, 10 * math.ceil(max(y for _, y in points) / 10))
-    grid = [[" "] * width for _ in range(height)]
-    for mark, curve in zip(itertools.cycle(MARKS), curves.values()):
-        for x, y in curve:
-            column = round((math.log2(x) - left) / max(right - left, 1e-9) * (width - 1)) if x > 0 else 0
-            grid[round((high - y) / (high - low) * (height - 1))][column] = mark
-    say("")
-    for index, row in enumerate(grid):
+def section(content: Section, plot_index: int | None = None) -> None:
+    """A section of a report on stdout: tables, plots (all, or one of them), notes."""
+    say(f"\n{content.title}\n")
+    for part in content.tables:
+        table(part.title, part.columns, part.rows)
+        say("")
+    drawn = content.plots if plot_index is None else content.plots[plot_index : plot_index + 1]
+    for one in drawn:
+        plot(one)
+        say("")
+    for text in content.notes:
+        say(text)
+
+
+def plot(content: Plot, width: int = 64, height: int = 17) -> None:
+    """Lines with their 95 % bands (:) on stdout; points of the Pareto front are in brackets."""
+    marks = [mark for line in content.lines for mark in line.marks]
+    if not marks:
+        return say(f"{content.x}: not known for any of these runs")
+    scale: Callable[[float], float] = math.log2 if content.log else float
+    left, right = scale(min(m.x for m in marks)), scale(max(m.x for m in marks))
+    low = max(0, 5 * math.floor(min(m.low for m in marks) / 5))
+    high = min(100, max(low + 5, 5 * math.ceil(max(m.high for m in marks) / 5)))
+    grid = [[" "] * (width + 2) for _ in range(height)]
+
+    def row(y: float) -> int:
+        return min(height - 1, max(0, round((high - y) / (high - low) * (height - 1))))
+
+    placed = [
+        (sign, m, 1 + round((scale(m.x) - left) / max(right - left, 1e-9) * (width - 1)))
+        for sign, line in zip(itertools.cycle(MARKS), content.lines)
+        for m in line.marks
+    ]
+    for _, m, column in placed:
+        for y in range(row(m.high), row(m.low) + 1):
+            grid[y][column] = ":"
+    for sign, m, column in placed:
+        grid[row(m.y)][column] = sign
+    for _, m, column in placed:
+        if m.front:
+            grid[row(m.y)][column - 1], grid[row(m.y)][column + 1] = "(", ")"
+    for index, cells in enumerate(grid):
         level = high - index * (high - low) / (height - 1)
-        label = f"{level:5.0f} % " if index % 2 == 0 else " " * 8
-        say(f"{label}|{''.join(row).rstrip()}")
-    ends = f"{2**left:,.0f}", f"{2**right:,.0f} tokens a problem (log)"
-    say(" " * 8 + "+" + "-" * width)
-    say(" " * 9 + ends[0] + ends[1].rjust(width - len(ends[0])))
-    for mark, name in zip(itertools.cycle(MARKS), curves):
-        say(f"    {mark}  {name}")
+        label = f"{level:5.1f} % " if index % 2 == 0 else " " * 8
+        say(f"{label}|{''.join(cells).rstrip()}")
+    ends = _short(min(m.x for m in marks)), f"{_short(max(m.x for m in marks))} {content.x}"
+    say(" " * 8 + "+" + "-" * (width + 2))
+    say(" " * 10 + ends[0] + ends[1].rjust(width - len(ends[0])) + (" (log)" if content.log else ""))
+    for sign, line in zip(itertools.cycle(MARKS), content.lines):
+        say(f"    {sign}  {line.name}")
+    bracketed = "   ( )  on the Pareto front" if any(m.front for m in marks) else ""
+    return say(f"    :  95 % interval{bracketed}")
+
+
+def _short(x: float) -> str:
+    return f"{x:.2e}" if x >= 1e7 else f"{x:,.0f}" if x >= 10 else f"{x:.3g}"
 
 
 def results(content: Mapping[str, Any], where: str) -> None:
     """A run's metrics, what it cost, and how many problems they rest on."""
-    counts, usage = content["counts"], content["usage"]
-    rows = [(name, f"{100 * m['value']:.1f} %", _interval(m), _method(m)) for name, m in content["metrics"].items()]
+    counts, usage, metrics = content["counts"], content["usage"], content["metrics"]
+    most = max(map(_k, metrics), default=0)
+    rows = [
+        (name, f"{100 * m['value']:.1f} %", _interval(m), _method(m))
+        for name, m in metrics.items()
+        if not name.endswith(("_rate", "_per_correct")) and (not name.startswith(_AT_MOST_ONLY) or _k(name) == most)
+    ]
     if rows:
         table(None, ("metric", "value", "95 % interval", "by"), rows)
+    for name, why in content.get("absent", {}).items():
+        if name.startswith("@"):
+            note(why)
     parts = [f"{counts['scored']} of {counts['records']} scored"]
+    if counts["scored"] < counts["records"]:
+        parts[0] += f" ({100 * counts['scored'] / counts['records']:.1f} %)"
     for name, words in (
         ("errors", "failed"), ("unscored", "unscored (target not understood)"), ("no_answer", "without an answer"),
         ("over_budget", "over budget"), ("checker_timeouts", "checker timeouts"),
@@ -244,7 +309,22 @@ def results(content: Mapping[str, Any], where: str) -> None:
         f"{usage['prompt_tokens']:,} prompt tokens{cached}, {usage['generated_tokens']:,} generated{wasted}{flops}, "
         f"{usage['seconds']:,.1f} s"
     )
+    if "tokens_per_correct" in metrics:
+        costs = {unit: metrics.get(f"{unit}_per_correct") for unit in ("tokens", "flops", "seconds")}
+        tokens, flops, seconds = ("" if m is None else f"{m['value']:,.4g}" for m in costs.values())
+        say(f"a right answer cost {tokens} tokens" + (f", {flops} FLOPs" if flops else "") + f", {seconds} s")
     note(f"run directory: {where}")
+
+
+_AT_K = re.compile(r"[@^](\d+)")
+_AT_MOST_ONLY = ("pass^", "oracle_gap@", "filtered@")
+"""Metrics that the terminal shows at the largest k alone; results.json and the tables have every k."""
+
+
+def _k(metric: str) -> int:
+    """The k of a metric's name, 0 for one that has none."""
+    match = _AT_K.search(metric)
+    return int(match[1]) if match else 0
 
 
 def _interval(metric: Mapping[str, Any]) -> str:
@@ -252,4 +332,4 @@ def _interval(metric: Mapping[str, Any]) -> str:
 
 
 def _method(metric: Mapping[str, Any]) -> str:
-    return {"wilson": "Wilson", "normal": "normal, s.e. over questions"}.get(metric["ci_method"], "")
+    return METHODS.get(metric["ci_method"], "")

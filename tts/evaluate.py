@@ -59,6 +59,7 @@ async def evaluate(
     watch: Watch,
     stop: Stop,
     repeats: int = 1,
+    vary: Callable[[Example, int], Example] | None = None,
     done: Collection[tuple[str, int]] = (),
     run_id: str = "",
     errors_log: Path | None = None,
@@ -67,6 +68,7 @@ async def evaluate(
     """Solve each example `repeats` times, at most `concurrency` at once; `write` gets a record as each ends.
 
     After `seconds` what has finished votes, the rest is aborted, and problems not begun get a record that says so.
+    `vary` makes of an example what an attempt sees of it.
 
     Raises:
         RunStopped: the engine or the disk failed; what was written stays.
@@ -81,7 +83,8 @@ async def evaluate(
                 rest.append((example, attempt))
                 return
             watch.began(example.problem.id)
-            record = await solve(example, attempt, strategy, setup, stop, run_id, errors_log)
+            shown = vary(example, attempt) if vary else example
+            record = await solve(shown, attempt, strategy, setup, stop, run_id, errors_log)
             if stop.stopped:
                 return
             write(record)
@@ -158,15 +161,16 @@ async def solve(
         stop.sessions.discard(session)
         usage = session.close()
     status: Status = "error" if error is not None else "over_budget" if session.over_budget else "ok"
-    grade, grades = await _grades(solution, example.target, setup)
+    grade, grades, details = await _grades(solution, example, setup)
     return {
         "run_id": run_id,
         "problem_id": example.problem.id,
         "attempt": attempt,
         "status": status,
         "question": example.problem.question,
+        "metadata": dict(example.metadata),
         "solution": {
-            **solution.details,
+            **details,
             "answer": solution.answer,
             "candidates": [
                 _candidate(c, g, group)
@@ -187,14 +191,21 @@ async def solve(
     }
 
 
-async def _grades(solution: Solution, target: str | None, setup: Setup) -> tuple[Grade, list[Grade]]:
-    """The grades of the answer and of every candidate; each distinct answer is checked once."""
-    said = [solution.answer, *(c.answer for c in solution.candidates)]
+async def _grades(solution: Solution, example: Example, setup: Setup) -> tuple[Grade, list[Grade], Mapping[str, Any]]:
+    """The grades of the answer and of every candidate, and the details with a verdict (`correct`) on what each round
+    would have answered. Each distinct answer is checked once.
+    """
+    rounds = solution.details.get("rounds", ())
+    said = [solution.answer, *(c.answer for c in solution.candidates), *(r["answer"] for r in rounds)]
     distinct = list(dict.fromkeys(said))
-    found = await asyncio.gather(*(setup.checker.grade(answer, target) for answer in distinct))
+    found = await asyncio.gather(*(setup.checker.grade(a, example.target, example.checker) for a in distinct))
     by_answer = dict(zip(distinct, found, strict=True))
     first, *rest = (by_answer[answer] for answer in said)
-    return first, rest
+    count = len(solution.candidates)
+    if not rounds:
+        return first, rest, solution.details
+    graded = [{**r, "correct": g.correct} for r, g in zip(rounds, rest[count:], strict=True)]
+    return first, rest[:count], {**solution.details, "rounds": graded}
 
 
 def _candidate(candidate: Candidate, grade: Grade, group: int) -> Record:
@@ -209,6 +220,7 @@ def _candidate(candidate: Candidate, grade: Grade, group: int) -> Record:
         "logprob_mean": c.logprob_mean,
         "correct": grade.correct,
         "class": group,
+        **({"unscored": candidate.unscored} if candidate.unscored is not None else {}),
     }
 
 

@@ -24,10 +24,11 @@ USAGE = (
     *("prompt_tokens", "cached_tokens", "generated_tokens", "wasted_tokens", "verifier_tokens"),
     *("flops", "seconds", "calls", "queue_seconds", "unaccounted_calls"),
 )
-PROBLEMS = ("run_id", "problem_id", "attempt", "status", "answer", "target", "correct", "candidates", *USAGE)
+METADATA = ("level", "subject", "cluster")
+PROBLEMS = ("run_id", "problem_id", "attempt", "status", "answer", "target", "correct", "candidates", *USAGE, *METADATA)
 SAMPLES = (
     *("run_id", "problem_id", "attempt", "index", "answer", "correct", "score", "finish"),
-    *("generated_tokens", "logprob_mean", "seed", "text"),
+    *("generated_tokens", "logprob_mean", "seed", "class", "scores", "text"),
 )
 TABLES: Mapping[Table, Sequence[str]] = {"results": COLUMNS, "problems": PROBLEMS, "samples": SAMPLES}
 _PARQUET_ROWS = 10_000
@@ -52,9 +53,11 @@ def rows(run: Path, table: Table) -> Iterator[dict[str, Any]]:
 
 def _problem(record: Mapping[str, Any]) -> dict[str, Any]:
     solution, grade = record["solution"], record["grade"]
+    metadata = record.get("metadata") or {}
     values = {
         **record,
         **record["usage"],
+        **{name: _text(metadata.get(name)) for name in METADATA},
         "answer": solution["answer"],
         "target": grade["target"],
         "correct": grade["correct"],
@@ -63,12 +66,21 @@ def _problem(record: Mapping[str, Any]) -> dict[str, Any]:
     return {column: values[column] for column in PROBLEMS}
 
 
+def _text(value: object) -> str | None:
+    """What a benchmark says of a problem, as one text: levels are numbers in one benchmark and words in another."""
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
+    return None if value is None else str(value)
+
+
 def _samples(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     shared = {name: record[name] for name in ("run_id", "problem_id", "attempt")}
     for index, candidate in enumerate(record["solution"]["candidates"]):
-        numbers = [s for s in candidate["scores"].values() if isinstance(s, int | float)]
-        values = {**shared, **candidate, "index": index, "score": numbers[0] if numbers else None}
-        yield {column: values[column] for column in SAMPLES}
+        numbers = {name: s for name, s in candidate["scores"].items() if isinstance(s, int | float)}
+        scores = json.dumps(numbers, ensure_ascii=False) if numbers else None
+        first = next(iter(numbers.values()), None)
+        values = {**shared, **candidate, "index": index, "score": first, "scores": scores}
+        yield {column: values.get(column) for column in SAMPLES}
 
 
 def write_table(table: Iterable[Mapping[str, Any]], name: Table, form: Format, path: Path) -> None:
@@ -134,9 +146,21 @@ def shared_rows(path: Path) -> list[dict[str, Any]]:
 
 def write_csv(table: Iterable[Mapping[str, Any]], columns: Sequence[str], out: IO[str]) -> None:
     """Comma-separated values with a header; None is an empty field, True and False are spelled so."""
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer = csv.DictWriter(_Lines(out), columns, lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(table)
+
+
+class _Lines:
+    """Ends lines with "\\n" where the writer says "\\r\\n", which makes it quote a text with either of the two: a bare
+    "\\r" would end the row where pandas reads it.
+    """
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+
+    def write(self, row: str) -> None:
+        self._out.write(row.removesuffix("\r\n") + "\n")
 
 
 def write_jsonl(table: Iterable[Mapping[str, Any]], out: IO[str]) -> None:
@@ -158,15 +182,8 @@ def write_parquet(table: Iterable[Mapping[str, Any]], columns: Sequence[str], ou
 
 
 _INTEGERS = {
-    *("n", "problems", "truncated", "no_answer", "errors", "seed", "attempt", "index", "candidates", "calls"),
-    *(
-        "prompt_tokens",
-        "cached_tokens",
-        "generated_tokens",
-        "wasted_tokens",
-        "verifier_tokens",
-        "unaccounted_calls",
-    ),
+    *("n", "problems", "truncated", "no_answer", "errors", "seed", "attempt", "index", "candidates", "calls", "class"),
+    *("prompt_tokens", "cached_tokens", "generated_tokens", "wasted_tokens", "verifier_tokens", "unaccounted_calls"),
 }
 _FLOATS = {
     *("value", "stderr", "ci_low", "ci_high", "tokens_per_problem", "flops", "seconds", "queue_seconds"),

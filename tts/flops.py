@@ -194,3 +194,18 @@ def matched_multiple(size: float, ratio: float) -> float:
     arXiv:2408.03314, section 7). Without training (R infinite) it is M.
     """
     return size + 3.0 * (size - 1.0) / ratio
+
+
+def kv_bytes_per_token(config: Mapping[str, Any]) -> int | None:
+    """Bytes of key-value cache that a token of context takes: a key and a value of each key-value head in each layer,
+    in the weights' own number format (a cache in another one takes its share of that). None where the architecture is
+    not understood, attention in only some of the layers included.
+    """
+    config = config.get("text_config") or config
+    uniform = set(config.get("layer_types") or ["full_attention"]) == {"full_attention"}
+    if active_parameters(config) is None or "layers_block_type" in config or "kv_lora_rank" in config or not uniform:
+        return None
+    heads = config["num_attention_heads"]
+    head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    width = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
+    return int(2 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * head_dim * width)

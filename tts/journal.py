@@ -13,14 +13,14 @@ import json
 import sqlite3
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from tts.errors import StorageFailed
-from tts.types import Completion, Prompt, Sampling, StepScores, Usage
+from tts.types import Completion, Problem, Prompt, Sampling, StepScores, Usage
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (key BLOB PRIMARY KEY, elapsed REAL, data BLOB) WITHOUT ROWID;
@@ -52,9 +52,13 @@ def call_key(engine_kind: str, model: str, prompt: bytes, sampling: Sampling, se
     return hashlib.sha256(asked.encode() + prompt).digest()
 
 
-def score_key(verifier: str, prompt: bytes, text: str) -> bytes:
-    """The key of a scoring: the verifier's own key, the prompt's digest and the text that was scored."""
-    return hashlib.sha256(json.dumps([verifier, text]).encode() + prompt).digest()
+def score_key(verifier: str, problem: Problem, prompt: Prompt, text: str) -> bytes:
+    """The key of a scoring: the verifier's own key, and what a verifier reads: the question and the prompt as messages
+    (its tokenizer is not the policy's), and the response.
+    """
+    asked = [[m.role, m.content] for m in prompt.messages] or prompt.text
+    read = [verifier, problem.question, problem.context, problem.choices, asked, text]
+    return hashlib.sha256(json.dumps(read).encode()).digest()
 
 
 class Journal:
@@ -100,6 +104,14 @@ class Journal:
             return None
         values = json.loads(row[0])
         return StepScores(**{**values, "steps": tuple(values["steps"])}), row[1]
+
+    def completions(self) -> Iterator[Completion]:
+        """Every finished call of this run."""
+        try:
+            for (data,) in self._db.execute("SELECT data FROM calls"):
+                yield _unpack(data)
+        except sqlite3.Error as error:
+            raise _storage_failed(error) from error
 
     def _find(self, query: str, key: bytes) -> Any:
         for db in (self._db, *self._others):
@@ -223,4 +235,5 @@ def _pack(completion: Completion) -> bytes:
 
 def _unpack(data: bytes) -> Completion:
     fields = json.loads(zlib.decompress(data))
-    return Completion(**{**fields, "token_ids": tuple(fields["token_ids"])})
+    first = tuple((text, logprob) for text, logprob in fields.get("first", ()))
+    return Completion(**{**fields, "token_ids": tuple(fields["token_ids"]), "first": first})

@@ -2,187 +2,296 @@
 
 from __future__ import annotations
 
-import math
-import random
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import combinations
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean
 from typing import Any
 
-from tts.stats import Estimate, estimate
+import numpy as np
+from numpy.typing import NDArray
 
-EXACT = 32
-"""Candidates up to which a majority's expectation is computed exactly: beyond, that takes too long."""
-SUBSETS = 256
-"""Subsets that a Monte Carlo estimate looks at, per problem."""
+from tts import estimators
+from tts.estimators import Bools, Floats
+from tts.stats import Estimate, estimate, standard_error
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
     """One problem's candidates over all attempts.
 
-    `solved`: per scored attempt, whether the strategy's answer was right. `correct`, `classes` and `scores`
-    run over the candidates; class -1 is no answer.
+    `solved` and `unanswered`: per scored attempt, whether the strategy's answer was right, and whether it had none.
+    `correct`, `classes`, `truncated` and `scores` run over the candidates; class -1 is no answer.
+    `metadata` is what the benchmark says of the problem: cluster, level, subject.
     """
 
     solved: tuple[bool, ...]
     correct: tuple[bool, ...]
     classes: tuple[int, ...]
     scores: Mapping[str, tuple[float | None, ...]]
+    unanswered: tuple[bool, ...] = ()
+    truncated: tuple[bool, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Metrics with intervals at the k of `ladder`; `curves` has every k: {name: {k, value, stderr}}; `absent` says why
+    there is no metric at a k that some problems have candidates for.
+    """
+
+    metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, list[Any]]] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 def pools(records: Iterable[Mapping[str, Any]]) -> list[Pool]:
-    """Group records by problem. Unscored and failed attempts are left out; so is a problem with no other."""
-    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    """Group records by problem. Unscored and failed attempts are left out; so is a problem with no other.
+
+    Of each record only numbers are kept, so that a million candidates fit in memory.
+    """
+    grouped: dict[str, list[_Attempt]] = {}
     for record in records:
         if record["status"] != "error" and record["grade"]["correct"] is not None:
-            grouped.setdefault(record["problem_id"], []).append(_slim(record))
-    return [_pool(attempts) for attempts in grouped.values()]
+            grouped.setdefault(record["problem_id"], []).append(_attempt(record))
+    return [_joined(attempts) for attempts in grouped.values()]
 
 
-def _slim(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What metrics need of a record: no texts, so that a long run fits in memory."""
-    keep = ("correct", "class", "scores")
-    candidates = [{name: c.get(name) for name in keep} for c in record["solution"]["candidates"]]
-    return {"solved": bool(record["grade"]["correct"]), "candidates": candidates}
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    solved: bool
+    unanswered: bool
+    correct: list[bool]
+    classes: list[int]
+    truncated: list[bool]
+    scores: dict[str, list[float | None]]
+    metadata: Mapping[str, Any]
 
 
-def _pool(attempts: Sequence[Mapping[str, Any]]) -> Pool:
-    correct: list[bool] = []
+def _attempt(record: Mapping[str, Any]) -> _Attempt:
+    solution = record["solution"]
+    candidates = solution["candidates"]
+    scores = [c["scores"] or {} for c in candidates]
+    names = sorted({name for s in scores for name, value in s.items() if isinstance(value, int | float)})
+    return _Attempt(
+        bool(record["grade"]["correct"]),
+        solution.get("answer", "") is None,
+        [bool(c["correct"]) for c in candidates],
+        [c["class"] for c in candidates],
+        [c.get("finish") == "length" for c in candidates],
+        {name: [s.get(name) for s in scores] for name in names},
+        record.get("metadata") or {},
+    )
+
+
+def _joined(attempts: Sequence[_Attempt]) -> Pool:
+    """Attempts number their classes separately. Right answers are one class; wrong ones of two attempts are told apart
+    by attempt, so pooling over attempts never makes a wrong majority.
+    """
     classes: list[int] = []
-    scores: list[Mapping[str, Any]] = []
-    offset = 0
-    for attempt in attempts:
-        # Attempts number their classes separately. Right answers are one class; wrong ones of two attempts
-        # are told apart by attempt, so pooling over attempts never makes a wrong majority.
-        for c in attempt["candidates"]:
-            correct.append(bool(c["correct"]))
-            group = c["class"]
-            classes.append(-1 if group < 0 else 0 if c["correct"] else 1 + offset + group)
-            scores.append(c["scores"] or {})
-        offset += len(attempt["candidates"])
-    names = {name for s in scores for name, value in s.items() if isinstance(value, int | float)}
-    by_name = {name: tuple(s.get(name) for s in scores) for name in sorted(names)}
-    return Pool(tuple(a["solved"] for a in attempts), tuple(correct), tuple(classes), by_name)
+    scores: dict[str, list[float | None]] = {name: [] for name in sorted({n for a in attempts for n in a.scores})}
+    for a in attempts:
+        for name, values in scores.items():
+            values += a.scores.get(name, [None] * len(a.correct))
+        offset = len(classes) + 1
+        classes += [-1 if g < 0 else 0 if right else g + offset for g, right in zip(a.classes, a.correct, strict=True)]
+    return Pool(
+        tuple(a.solved for a in attempts),
+        tuple(right for a in attempts for right in a.correct),
+        tuple(classes),
+        {name: tuple(values) for name, values in scores.items()},
+        tuple(a.unanswered for a in attempts),
+        tuple(cut for a in attempts for cut in a.truncated),
+        attempts[0].metadata,
+    )
 
 
 def ladder(n: int) -> list[int]:
-    """The k at which curves are drawn: powers of two up to n, and n."""
+    """The k at which curves have intervals: powers of two up to n, and n."""
     return sorted({2**i for i in range(n.bit_length()) if 2**i <= n} | {n})
 
 
-def summarise(problems: Sequence[Pool]) -> dict[str, Estimate]:
-    """Every metric that the pools allow: accuracy, avg@n, and along the ladder pass@k, maj@k, best@k:SCORE, and for
-    scores that are never negative weighted@k:SCORE.
+def summarise(problems: Sequence[Pool]) -> Summary:
+    """Every metric that the pools allow, with its interval over questions.
+
+    accuracy, no_answer_rate (of attempts), truncated_rate (of candidates), avg@n, and along the ladder pass@k, pass^k,
+    maj@k, oracle_gap@k (pass@k - maj@k); for each score NAME best@k:NAME, oracle_gap@k:NAME (pass@k - best@k:NAME),
+    filtered@k:NAME, and weighted@k:NAME where no score is negative. k goes as far as the problem with the fewest
+    candidates.
     """
     if not problems:
-        return {}
-    found = {"accuracy": estimate([fmean(p.solved) for p in problems])}
-    n = min(len(p.correct) for p in problems)
+        return Summary()
+    units = clusters(p.metadata for p in problems)
+
+    def over(values: Iterable[Any]) -> Estimate:
+        return estimate([float(v) for v in values], units)
+
+    metrics = {"accuracy": over(fmean(p.solved) for p in problems)}
+    if all(p.unanswered for p in problems):
+        metrics["no_answer_rate"] = over(fmean(p.unanswered) for p in problems)
+    counts = [len(p.correct) for p in problems]
+    n = min(counts)
     if n < 1:
-        return found
-    found[f"avg@{n}"] = estimate([fmean(p.correct) for p in problems])
-    for k in ladder(n):
-        found[f"pass@{k}"] = estimate([pass_at_k(len(p.correct), sum(p.correct), k) for p in problems])
-    if n > 1:
-        for k in ladder(n)[1:]:
-            found[f"maj@{k}"] = estimate([maj_at_k(p.classes, p.correct, k) for p in problems])
-    for name in sorted(set.intersection(*(set(p.scores) for p in problems))):
-        weights = all((score or 0.0) >= 0.0 for p in problems for score in p.scores[name])
-        for k in ladder(n)[1:]:
-            found[f"best@{k}:{name}"] = estimate([best_at_k(p.scores[name], p.correct, p.classes, k) for p in problems])
-            if weights:
-                found[f"weighted@{k}:{name}"] = estimate(
-                    [weighted_at_k(p.scores[name], p.classes, p.correct, k) for p in problems]
-                )
+        return Summary(metrics, {}, _absent(counts))
+    if all(p.truncated for p in problems):
+        metrics["truncated_rate"] = over(fmean(p.truncated) for p in problems)
+    metrics[f"avg@{n}"] = over(fmean(p.correct) for p in problems)
+    curves: dict[str, dict[str, list[Any]]] = {}
+    for name, ks, values in _families(problems, n):
+        curves[name.format("k")] = _curve(ks, values, units)
+        for k in ladder(n):
+            if k > 1 or name.startswith("pass"):
+                metrics[name.format(k)] = over(values[:, ks.index(k)])
+    return Summary(metrics, curves, _absent(counts))
+
+
+def clusters(metadata: Iterable[Mapping[str, Any]]) -> list[str] | None:
+    """Each question's cluster where the benchmark's card names one; None where no question has any."""
+    named = [m.get("cluster") for m in metadata]
+    if all(c is None for c in named):
+        return None
+    return [f"question {i}" if c is None else f"cluster {c}" for i, c in enumerate(named)]
+
+
+def _curve(ks: list[int], values: Floats, units: Sequence[str] | None) -> dict[str, list[Any]]:
+    """Means and standard errors over questions or their clusters, for every k that is known."""
+    errors = (standard_error(column, units)[0] for column in values.T)
+    stderr = [None if e is None else round(e, 6) for e in errors]
+    return {"k": ks, "value": values.mean(axis=0).round(6).tolist(), "stderr": stderr}
+
+
+def _absent(counts: Sequence[int]) -> dict[str, str]:
+    """Why there is no metric at a k that some problems have candidates for."""
+    least = min(counts)
+    return {
+        f"@{k}": f"nothing at k = {k}: {sum(c < k for c in counts)} of {len(counts)} scored problems have fewer "
+        f"candidates, the least {least}"
+        for k in ladder(max(counts))
+        if k > least
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The problems that have the same number of candidates, stacked; `rows` are their places."""
+
+    rows: list[int]
+    correct: Bools
+    classes: NDArray[Any]
+    scores: Mapping[str, Floats]
+
+    @property
+    def answered(self) -> Bools:
+        return self.classes >= 0
+
+
+def _groups(problems: Sequence[Pool]) -> list[_Group]:
+    by_size: dict[int, list[int]] = {}
+    for row, pool in enumerate(problems):
+        by_size.setdefault(len(pool.correct), []).append(row)
+    shared = sorted(set.intersection(*(set(p.scores) for p in problems)))
+    found = []
+    for rows in by_size.values():
+        chosen = [problems[row] for row in rows]
+        scores = {name: np.array([p.scores[name] for p in chosen], float) for name in shared}
+        correct, classes = np.array([p.correct for p in chosen], bool), np.array([p.classes for p in chosen])
+        found.append(_Group(rows, correct, classes, scores))
     return found
 
 
-def weighted_at_k(scores: Sequence[float | None], classes: Sequence[int], correct: Sequence[bool], k: int) -> float:
-    """P(the answer with the largest sum of scores among a random k is right): over all subsets where there are at
-    most `SUBSETS`, else over that many drawn with a fixed seed. Ties count their share.
-    """
-    n = len(scores)
-    if math.comb(n, k) <= SUBSETS:
-        subsets: Iterable[Sequence[int]] = combinations(range(n), k)
-    else:
-        rng = random.Random(0)
-        subsets = (rng.sample(range(n), k) for _ in range(SUBSETS))
-    return fmean(_weighted_vote(subset, scores, classes, correct) for subset in subsets)
+def _families(problems: Sequence[Pool], n: int) -> Iterator[tuple[str, list[int], Floats]]:
+    """(name with {} for k, the k at which it is known, values of shape (problems, those k))."""
+    groups = _groups(problems)
+    every, few = list(range(1, n + 1)), ladder(n)
+
+    def each(curve: Callable[[_Group], Floats], columns: int = n) -> Floats:
+        return _each(groups, curve, len(problems), columns)
+
+    passed = each(_passed)
+    yield "pass@{}", every, passed
+    yield "pass^{}", every, each(lambda g: estimators.all_curves(g.correct.sum(axis=1), g.correct.shape[1]))
+    if n == 1:
+        return
+    majority = each(_majority)
+    yield "maj@{}", every, majority
+    yield "oracle_gap@{}", every, (passed - majority).round(12)
+    for name in groups[0].scores:
+        best = each(partial(_best, name=name))
+        yield f"best@{{}}:{name}", every, best
+        yield f"oracle_gap@{{}}:{name}", every, (passed - best).round(12)
+        yield f"filtered@{{}}:{name}", few, each(partial(_filtered, name=name, ks=few), len(few))
+        if all(np.nanmin(g.scores[name], initial=0.0) >= 0.0 for g in groups):
+            yield f"weighted@{{}}:{name}", every, each(partial(_weighted, name=name))
 
 
-def _weighted_vote(
-    subset: Sequence[int], scores: Sequence[float | None], classes: Sequence[int], correct: Sequence[bool]
-) -> float:
-    totals: dict[int, list[float]] = {}
-    for i in subset:
-        if classes[i] >= 0:
-            totals.setdefault(classes[i], []).append(scores[i] or 0.0)
-    sums = {group: math.fsum(parts) for group, parts in totals.items()}
-    most = max(sums.values(), default=None)
-    leaders = [group for group, total in sums.items() if total == most]
-    right = {classes[i] for i in subset if correct[i]}
-    return sum(group in right for group in leaders) / len(leaders) if leaders else 0.0
+def _each(groups: Sequence[_Group], curve: Callable[[_Group], Floats], problems: int, columns: int) -> Floats:
+    out = np.empty((problems, columns))
+    for group in groups:
+        out[group.rows] = curve(group)[:, :columns]
+    return out.round(12)  # what is certain is exactly 0 or 1: its interval is another
+
+
+def per_question(problems: Sequence[Pool], kind: str, score: str = "") -> Floats:
+    """(problems, n): pass@k, maj@k, best@k or weighted@k of each at column k-1; n is the fewest candidates."""
+    curves: dict[str, Callable[[_Group], Floats]] = {
+        "pass": _passed, "maj": _majority, "best": partial(_best, name=score),
+        "weighted": partial(_weighted, name=score),
+    }  # fmt: skip
+    return _each(_groups(problems), curves[kind], len(problems), min(len(p.correct) for p in problems))
+
+
+def _passed(group: _Group) -> Floats:
+    return estimators.pass_curves(group.correct.sum(axis=1), group.correct.shape[1])
+
+
+def _best(group: _Group, name: str) -> Floats:
+    return estimators.best_curves(group.scores[name], group.correct, group.answered)
+
+
+def _filtered(group: _Group, name: str, ks: Sequence[int]) -> Floats:
+    return estimators.filtered_at(group.scores[name], group.classes, group.correct, ks)
+
+
+def _weighted(group: _Group, name: str) -> Floats:
+    return estimators.weighted_curves(np.nan_to_num(group.scores[name]), group.classes, group.correct)
+
+
+def _majority(group: _Group) -> Floats:
+    if group.correct.shape[1] <= estimators.EXACT:
+        return estimators.majority_curves(group.classes, group.correct)
+    return estimators.weighted_curves(np.ones(group.correct.shape), group.classes, group.correct)
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:
-    """P(at least one of k is right), unbiased from n samples (Chen et al. 2021, arXiv:2107.03374, eq. 1).
+    """P(at least one of k is right), from `correct` of n (`estimators.pass_curves`).
 
     Raises:
         ValueError: k > n.
     """
     if not 1 <= k <= n:
         raise ValueError(f"pass@{k} needs at least {k} samples, there are {n}")
-    return 1.0 - math.comb(n - correct, k) / math.comb(n, k)
+    return float(estimators.pass_curves(np.array([correct]), n)[0, k - 1])
+
+
+def maj_at_k(classes: Sequence[int], correct: Sequence[bool], k: int) -> float:
+    """P(the plurality answer of a random k of one problem's candidates is right); exact up to `estimators.EXACT`."""
+    return float(_majority(_alone(classes, correct))[0, k - 1])
 
 
 def best_at_k(scores: Sequence[float | None], correct: Sequence[bool], classes: Sequence[int], k: int) -> float:
     """P(the highest-scored of a random k is right). Answerless and unscored candidates rank last; ties by order."""
-    n = len(scores)
-    rank = sorted(range(n), key=lambda i: (classes[i] >= 0, _or_lowest(scores[i]), -i))
-    return math.fsum(math.comb(below, k - 1) for below, i in enumerate(rank) if correct[i]) / math.comb(n, k)
+    return float(_best(_alone(classes, correct, scores), "")[0, k - 1])
 
 
-def _or_lowest(score: float | None) -> float:
-    return -math.inf if score is None or math.isnan(score) else score
+def weighted_at_k(scores: Sequence[float | None], classes: Sequence[int], correct: Sequence[bool], k: int) -> float:
+    """P(the answer with the largest sum of scores among a random k is right); no score weighs nothing."""
+    return float(_weighted(_alone(classes, correct, scores), "")[0, k - 1])
 
 
-def maj_at_k(classes: Sequence[int], correct: Sequence[bool], k: int) -> float:
-    """P(the plurality answer of a random k of these candidates is right); a tie counts its share.
-
-    Exact up to `EXACT` candidates; beyond, over `SUBSETS` random subsets. Answerless candidates take places and have
-    no vote; k that are all answerless are wrong.
-    """
-    if len(classes) > EXACT:
-        return weighted_at_k([1.0] * len(classes), classes, correct, k)
-    sizes = Counter(group for group in classes if group >= 0)
-    right = {group for group, ok in zip(classes, correct, strict=True) if ok and group >= 0}
-    wrong_sizes = tuple(sorted(size for group, size in sizes.items() if group not in right))
-    right_sizes = tuple(sorted(sizes[group] for group in right))
-    return _plurality(right_sizes, wrong_sizes, sum(1 for group in classes if group < 0), k)
+def filtered_at_k(scores: Sequence[float | None], classes: Sequence[int], correct: Sequence[bool], k: int) -> float:
+    """P(the plurality among the better half, rounded up, of a random k is right)."""
+    return float(_filtered(_alone(classes, correct, scores), "", [k])[0, 0])
 
 
-@lru_cache(maxsize=65536)
-def _plurality(right: tuple[int, ...], wrong: tuple[int, ...], blank: int, k: int) -> float:
-    """Sum over the winning count w: subsets where w is the largest count, weighted by the right share of the tie."""
-    sizes = [(size, True) for size in right] + [(size, False) for size in wrong]
-    ways = 0.0
-    for w in range(1, min(k, max((size for size, _ in sizes), default=0)) + 1):
-        # (drawn, right leaders, wrong leaders) → number of subsets; leaders are classes with exactly w.
-        table = {(drawn, 0, 0): math.comb(blank, drawn) for drawn in range(min(blank, k) + 1)}
-        for size, is_right in sizes:
-            grown: dict[tuple[int, int, int], int] = {}
-            for (drawn, good, bad), count in table.items():
-                for taken in range(min(size, w, k - drawn) + 1):
-                    leads = taken == w
-                    state = (drawn + taken, good + (leads and is_right), bad + (leads and not is_right))
-                    grown[state] = grown.get(state, 0) + count * math.comb(size, taken)
-            table = grown
-        ways += math.fsum(
-            count * good / (good + bad) for (drawn, good, bad), count in table.items() if drawn == k and good
-        )
-    total = math.comb(sum(right) + sum(wrong) + blank, k)
-    return ways / total
+def _alone(classes: Sequence[int], correct: Sequence[bool], scores: Sequence[float | None] = ()) -> _Group:
+    return _Group([0], np.array([correct], bool), np.array([classes]), {"": np.array([scores], float)})

@@ -8,7 +8,7 @@ from typing import Any
 
 from tts.evaluate import usage_columns
 from tts.metrics import pools, summarise
-from tts.stats import Estimate
+from tts.stats import Estimate, estimate
 from tts.store import read_json, read_records
 from tts.types import Usage
 
@@ -42,21 +42,44 @@ def summary(run: Path) -> dict[str, Any]:
             tally.add(record)
             yield record
 
-    metrics = summarise(pools(counted()))
+    found = summarise(pools(counted()))
     usage = usage_columns(tally.usage)
     manifest = read_json(run / "manifest.json")
     usage["problem_seconds"] = usage["seconds"]
     usage["seconds"] = round(sum(life["seconds"] for life in manifest.get("lives", [])), 3)
     problems = len(tally.problems)
+    metrics = {name: _metric(e) for name, e in found.metrics.items()}
+    if problems:
+        metrics["error_rate"] = _metric(tally.error_rate())
+    costs, missing = _per_correct(usage, tally.counts["correct"])
     return {
         "run_id": manifest["run_id"],
-        "metrics": {name: _metric(e) for name, e in metrics.items()},
+        "metrics": metrics | costs,
+        "absent": {**found.absent, **missing},
+        "curves": found.curves,
         "usage": {
             **usage,
             "tokens_per_problem": round(usage["generated_tokens"] / problems, 3) if problems else None,
         },
         "counts": {"problems": problems, **tally.counts},
     }
+
+
+PER_CORRECT = {"tokens": "generated_tokens", "flops": "flops", "seconds": "seconds"}
+
+
+def _per_correct(usage: Mapping[str, Any], correct: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a right answer cost: all that the run spent, over the attempts that were right; and why it is not known."""
+    found, missing = {}, {}
+    for unit, column in PER_CORRECT.items():
+        name, spent = f"{unit}_per_correct", usage[column]
+        if spent is None:
+            missing[name] = f"the {unit} of this model are not known"
+        elif not correct:
+            missing[name] = "nothing was right"
+        else:
+            found[name] = _metric(Estimate(round(spent / correct, 6), None, None, "none"))
+    return found, missing
 
 
 def _metric(e: Estimate) -> dict[str, Any]:
@@ -108,14 +131,17 @@ class Tally:
     def __init__(self) -> None:
         self.usage = Usage()
         self.counts: dict[str, int] = dict.fromkeys(COUNTS, 0)
-        self.problems: set[str] = set()
+        self.problems: dict[str, list[int]] = {}
+        """Per problem: its attempts, and those that failed."""
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one record."""
         self.usage.add(Usage(**record["usage"]))
-        self.problems.add(record["problem_id"])
         grade, candidates = record["grade"], record["solution"]["candidates"]
         failed, correct = record["status"] == "error", grade["correct"]
+        attempts = self.problems.setdefault(record["problem_id"], [0, 0])
+        attempts[0] += 1
+        attempts[1] += failed
         happened = {
             "records": True,
             "errors": failed,
@@ -134,3 +160,11 @@ class Tally:
             self.counts["truncated"] += candidate["finish"] == "length"
             self.counts["aborted"] += candidate["finish"] == "abort"
             self.counts["unanswered_candidates"] += candidate["answer"] is None
+
+    def error_rate(self) -> Estimate:
+        """Attempts that failed, of all that were made: the one rate whose denominator is not what was scored.
+
+        Raises:
+            ValueError: no problems.
+        """
+        return estimate([failed / attempts for attempts, failed in self.problems.values()])

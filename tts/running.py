@@ -16,7 +16,7 @@ from typing import Any
 import tts
 from tts import catalog
 from tts.allotment import Allotment, Policy
-from tts.benchmarks import Benchmark, select
+from tts.benchmarks import Benchmark, arranged, select, with_permutation
 from tts.errors import InputError, RunDirectoryError, RunStopped
 from tts.evaluate import Stop, Watch, evaluate
 from tts.journal import Journal
@@ -87,7 +87,8 @@ class Plan:
             "options": _without_n(strategy_record(self.strategy)),
             "templates": {name: catalog.find("prompts", name).sha256 for name in templates},
             "verifier": s.verifier,
-            "verifier_sha256": load_verifier(s.verifier)[1] if s.verifier else None,
+            "verifier_sha256": load_verifier(s)[1] if s.verifier else None,
+            **({"verifier_model": s.verifier_model} if s.verifier_model else {}),
             "sampling": asdict(self.sampling),
             "budget": asdict(s.budget),
             "prompt": self.prompt,
@@ -98,6 +99,7 @@ class Plan:
             "seed": s.seed,
             **({"policy_sha256": file_hash(Path(policy))} if (policy := getattr(self.strategy, "policy", "")) else {}),
             **({"allocation": [s.total_tokens, self.policy]} if s.total_tokens else {}),
+            **({"permute": s.permute} if s.permute else {}),
         }
 
     @property
@@ -134,6 +136,8 @@ def plan(settings: Settings, name: str, benchmark: Benchmark, output: Path, repe
         InputError: nothing to grade against, an empty selection, an unknown prompt.
     """
     strategy = build_strategy(settings)
+    if settings.permute:
+        benchmark = with_permutation(benchmark)
     examples = select(benchmark.examples, settings.limit)
     if not any(e.target is not None for e in examples):
         raise InputError(
@@ -189,6 +193,11 @@ def _begin(planned: Plan, run: RunDirectory, engine: Engine, life: dict[str, Any
     )
 
 
+def _by_attempt(example: Example, attempt: int) -> Example:
+    """Options in an order of the attempt's own; the first attempt has the record's."""
+    return arranged(example, f"{example.problem.id}#{attempt}" if attempt else example.problem.id)
+
+
 def _mended(run: RunDirectory) -> list[dict[str, Any]]:
     """Earlier lives; one that was killed gets the time of its last record as its end."""
     lives: list[dict[str, Any]] = run.manifest.get("lives", [])
@@ -230,6 +239,7 @@ async def execute(
                 "write": run.record,
                 "watch": watch,
                 "stop": stop,
+                "vary": _by_attempt if settings.permute == "per-attempt" else None,
                 "repeats": planned.repeats,
                 "done": frozenset(run.done),
                 "run_id": run.manifest["run_id"],

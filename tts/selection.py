@@ -7,7 +7,7 @@ votes for nothing and is chosen by nothing.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -44,6 +44,47 @@ def highest(candidates: Sequence[Candidate], score: Score) -> Candidate | None:
     """The candidate with the highest score among those with an answer; unscored ones come last, ties by order."""
     answered = [c for c in candidates if c.answer is not None]
     return max(answered, key=lambda c: _or_lowest(score(c)), default=None)
+
+
+def filtered(
+    candidates: Sequence[Candidate], classes: Sequence[int], scores: Sequence[float], keep: float
+) -> Candidate | None:
+    """The majority among the best-scored share `keep` of the candidates with an answer, at least one of them (Fu et al.
+    2025, arXiv:2508.15260, filter by confidence and vote).
+    """
+    answered = [i for i, group in enumerate(classes) if group >= 0]
+    ranked = sorted(answered, key=lambda i: (-scores[i], i))
+    kept = set(ranked[: max(1, math.ceil(keep * len(ranked) - 1e-9))])
+    return majority(candidates, [group if i in kept else -1 for i, group in enumerate(classes)])
+
+
+def product(candidates: Sequence[Candidate], classes: Sequence[int], scores: Sequence[float]) -> Candidate | None:
+    """The candidate whose score times its answer's share of the votes is largest; ties by order."""
+    answered = [i for i, group in enumerate(classes) if group >= 0]
+    votes = Counter(classes[i] for i in answered)
+    best = max(answered, key=lambda i: (scores[i] * votes[classes[i]], -i), default=None)
+    return None if best is None else candidates[best]
+
+
+ByVerifier = Literal["highest", "weighted", "filtered", "product"]
+BY_VERIFIER: tuple[ByVerifier, ...] = ("highest", "weighted", "filtered", "product")
+"""Selectors that go by a verifier's scores."""
+
+
+def choose(
+    how: ByVerifier, candidates: Sequence[Candidate], classes: Sequence[int], score: Score, keep: float
+) -> Candidate | None:
+    """What a selector chooses by scores that are not negative. One without a score weighs nothing."""
+    scores = [score(c) or 0.0 for c in candidates]
+    match how:
+        case "highest":
+            return highest(candidates, score)
+        case "weighted":
+            return weighted(candidates, classes, scores)
+        case "filtered":
+            return filtered(candidates, classes, scores, keep)
+        case "product":
+            return product(candidates, classes, scores)
 
 
 def logprob_mean(candidate: Candidate) -> float | None:

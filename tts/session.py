@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import json
 import math
+import random
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
 
 from tts import catalog
 from tts.errors import RequestError
@@ -20,6 +24,7 @@ from tts.notes import Notes, context_hash
 from tts.types import (
     Budget,
     Candidate,
+    Comparer,
     Completion,
     Engine,
     Message,
@@ -72,6 +77,28 @@ class _Call:
     priority: int
 
 
+class Running:
+    """A call under way. Awaiting it gives the completion, or None where time was up before it was sent.
+
+    Raises (when awaited): as `Session.sample`.
+    """
+
+    def __init__(self, session: Session, call: _Call) -> None:
+        self._session, self._call = session, call
+        self._task = asyncio.ensure_future(session._run(call))
+
+    def __await__(self) -> Generator[Any, None, Completion | None]:
+        return self._task.__await__()
+
+    async def drop(self) -> None:
+        """Nobody wants it any more: abort it, and charge what it generated, finished or not, as wasted."""
+        if not self._task.done():
+            await self._session._setup.engine.abort(self._call.request_id)
+        (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
+        if isinstance(outcome, Completion) and outcome.finish != "abort":
+            self._session.usage.wasted_tokens += outcome.generated_tokens
+
+
 class Session:
     """Everything a strategy may do for one problem. Strategies count nothing themselves.
 
@@ -83,6 +110,7 @@ class Session:
         self.problem = problem
         self.name = f"{problem.id}#{attempt}" if attempt else problem.id
         self.over_budget = False
+        self._trunk: Session | None = None
         self._setup = setup
         self._stopped = False
         lost = setup.journal.lost(self.name)
@@ -91,8 +119,10 @@ class Session:
             each = self._cost(*(size // lost.calls for size in sizes))
             lost.flops = None if each is None else each * lost.calls
         self.usage = lost
-        self._lost = replace(lost)
+        self._made = Usage()
         self._drawn: Counter[bytes] = Counter()
+        self._budget = setup.budget
+        self._reserved_calls = 0
         self._reserved_tokens = 0
         self._reserved_flops = 0.0
         self._prompt = setup.prompt
@@ -100,6 +130,7 @@ class Session:
         self._sleeper: Session | None = None
         self._in_flight: set[str] = set()
         self._withdrawn: set[str] = set()
+        self._beside: list[Session] = []
         self._scoring: set[str] = set()
         self._scorings = 0
         self._paid: set[bytes] = set()
@@ -124,11 +155,15 @@ class Session:
         text = catalog.render(template, **variables)
         return self._setup.engine.render([Message("user", text)], prefill)
 
+    def chat(self, messages: Sequence[Message]) -> Prompt:
+        """A conversation as a prompt."""
+        return self._setup.engine.render(messages)
+
     def read(self, completions: Sequence[Completion]) -> list[Candidate]:
-        """Completions with their answers. From a truncated one only a closed box counts as an answer."""
+        """Completions with their answers. From one that the model has not ended only a closed box or tag counts."""
         methods = self._setup.extract
-        closed = tuple(m for m in methods if m == "boxed")
-        return [Candidate(c, extract(c.text, methods if c.finish == "stop" else closed)) for c in completions]
+        closed = tuple(m for m in methods if m in ("boxed", "tag"))
+        return [Candidate(c, extract(c.text, methods if c.complete else closed)) for c in completions]
 
     async def classes(self, candidates: Sequence[Candidate]) -> list[int]:
         """The equivalence class of each answer (1/2 and 0.5 are one), numbered as they come; -1 for none."""
@@ -151,40 +186,50 @@ class Session:
         verifier = self._setup.verifier
         if verifier is None:
             raise RequestError("no verifier was given (--verifier NAME)")
-        digest = prompt_digest(prompt)
-        found = await asyncio.gather(*(self._score(verifier, prompt, digest, c) for c in completions))
+        if isinstance(verifier, Comparer):
+            found = await verifier.compare(completions, self)
+        else:
+            found = await asyncio.gather(*(self.rate(prompt, c) for c in completions))
         if found and not self._expired() and all(s.value is None for s in found):
             raise RequestError(f"verifier {verifier.name!r}: {found[0].error}")
         return found
 
     async def scored(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The candidates with the verifier's score under its name, and those of their steps under NAME:steps."""
+        """The candidates with the verifier's score under its name, those of their steps under NAME:steps, and how many
+        steps it could not take under NAME:unread."""
         found = await self.score(prompt, [c.completion for c in candidates])
         return [self.with_scores(c, s) for c, s in zip(candidates, found, strict=True)]
 
     def with_scores(self, candidate: Candidate, scores: StepScores) -> Candidate:
-        """The candidate with a verifier's scores, if it got any."""
+        """The candidate with a verifier's scores, or the reason why it got none."""
         if scores.value is None:
-            return candidate
-        name = self.verifier
-        return replace(
-            candidate, scores={**candidate.scores, f"{name}": scores.value, f"{name}:steps": list(scores.steps)}
-        )
+            return replace(candidate, unscored=scores.error)
+        name = str(self.verifier)
+        more: dict[str, float | Sequence[float]] = {name: scores.value}
+        if scores.steps:
+            more[f"{name}:steps"] = list(scores.steps)
+        if scores.unread:
+            more[f"{name}:unread"] = [scores.unread]
+        return replace(candidate, scores={**candidate.scores, **more}, unscored=None)
 
-    async def _score(self, verifier: Verifier, prompt: Prompt, digest: bytes, completion: Completion) -> StepScores:
-        """One completion's scores, from the journal or the verifier."""
-        key = score_key(verifier.key, digest, completion.text)
-        if (known := self._setup.journal.lookup_score(key)) is not None:
+    async def rate(self, prompt: Prompt, completion: Completion) -> StepScores:
+        """One completion's scores, from the journal or the verifier: as `score`, without a complaint of its own."""
+        verifier = self._setup.verifier
+        if verifier is None:
+            raise RequestError("no verifier was given (--verifier NAME)")
+        key = score_key(verifier.key, self.problem, prompt, completion.text) if verifier.key is not None else None
+        if key and (known := self._setup.journal.lookup_score(key)) is not None:
             scores, elapsed = known
             if key not in self._rewound:
                 self._advance_clock(elapsed)
                 self._meter_scores(verifier, key, scores)
             return scores
         if self._expired():
-            self.over_budget = True
+            self._overdraw()
             return StepScores((), None, error="time was up")
-        self._scorings += 1
-        request_id = f"{self.name}/score/{self._scorings}"
+        trunk = self._trunk or self
+        trunk._scorings += 1
+        request_id = f"{trunk.name}/score/{trunk._scorings}"
         self._scoring.add(request_id)
         try:
             scores = await verifier.score(prompt, completion, self, request_id)
@@ -195,13 +240,15 @@ class Session:
         self._meter_scores(verifier, key, scores)
         if scores.value is None or not all(map(math.isfinite, (scores.value, *scores.steps))):
             return replace(scores, steps=(), value=None, error=scores.error or "a score that is not a number")
-        await self._setup.journal.scored(key, scores, self.elapsed)
+        if key:
+            await self._setup.journal.scored(key, scores, self.elapsed)
         return scores
 
-    def _meter_scores(self, verifier: Verifier, key: bytes, s: StepScores) -> None:
-        self._paid.add(key)
+    def _meter_scores(self, verifier: Verifier, key: bytes | None, s: StepScores) -> None:
+        if key:
+            self._paid.add(key)
         rate, cost = verifier.flops_per_token, getattr(verifier, "cost", None) or Cost(verifier.flops_per_token or 0.0)
-        self.usage.add(
+        self._charge(
             Usage(
                 verifier_tokens=s.tokens,
                 verifier_cached_tokens=s.cached_tokens,
@@ -222,6 +269,21 @@ class Session:
         if piece.token_ids or not piece.generated_tokens:
             return prompt.followed_by(piece.text, piece.token_ids)
         return prompt.followed_by(piece.text, self._setup.engine.encode(piece.text))
+
+    def reopened(self, piece: Completion, tail: str = "") -> Completion:
+        """A piece without the token that ended the response and without `tail`, so that it can be gone on with. What
+        was generated stays counted.
+
+        Raises:
+            InputError: the engine knows no tokenizer.
+        """
+        engine, text, ids = self._setup.engine, piece.text.removesuffix(tail), list(piece.token_ids)
+        while ids and len(engine.decode(ids[:-1])) >= len(text):
+            ids.pop()
+        if ids and engine.decode(ids) != text:  # one token spells the end of the text and the beginning of the tail
+            ids.pop()
+            ids += engine.encode(text[len(engine.decode(ids)) :])
+        return replace(piece, text=text, token_ids=tuple(ids))
 
     def join(self, pieces: Sequence[Completion | str]) -> Completion:
         """One response of pieces that follow each other. It ended as the last generated piece did; texts that were put
@@ -253,6 +315,23 @@ class Session:
             seconds=math.fsum(p.seconds for p in made),
         )
 
+    # -- another model ----------------------------------------------------------------------------------------
+
+    def beside(self, engine: Engine) -> Session:
+        """This session on another engine than the policy's, for a judge to ask: the same problem, account, journal and
+        budget, calls of the policy in flight left out.
+        """
+        for part in self._beside:
+            if part._setup.engine is engine:
+                return part
+        part = copy.copy(self)
+        part._setup = replace(self._setup, engine=engine)
+        part._in_flight, part._scoring, part._beside, part._alarm = set(), set(), [], None
+        part._reserved_tokens, part._reserved_flops = 0, 0.0
+        part._set_alarm()
+        self._beside.append(part)
+        return part
+
     # -- generation -----------------------------------------------------------------------------------------
 
     @property
@@ -261,9 +340,35 @@ class Session:
         return self._setup.engine.model
 
     @property
+    def kv_bytes_per_token(self) -> int | None:
+        """Bytes of key-value cache a token of context takes; None where the architecture is not understood."""
+        return self._setup.engine.kv_bytes_per_token
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text in the middle of a prompt: special tokens are read, none is added.
+
+        Raises:
+            InputError: the engine knows no tokenizer.
+        """
+        return self._setup.engine.encode(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, special tokens left out.
+
+        Raises:
+            InputError: the engine knows no tokenizer.
+        """
+        return self._setup.engine.decode(token_ids)
+
+    @property
     def seed(self) -> int:
         """The run's seed."""
         return self._setup.seed
+
+    @property
+    def step_end(self) -> str | None:
+        """The string that ends a step, as the verifier's card has it; None where it says nothing."""
+        return getattr(self._setup.verifier, "step", None)
 
     @property
     def sampling(self) -> Sampling:
@@ -280,12 +385,52 @@ class Session:
             RequestError: a request failed; the others have finished and are in the journal.
             EngineDead: the engine is gone.
         """
-        calls = self._reserve(prompt, n, sampling, priority, in_turn=self._setup.in_turn)
+        calls = self._reserve([prompt] * n, sampling, priority, in_turn=self._setup.in_turn)
         outcomes = await asyncio.gather(*map(self._run, calls), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
         return [outcome for outcome in outcomes if isinstance(outcome, Completion)]
+
+    def submit(
+        self, prompts: Sequence[Prompt], sampling: Sequence[Sampling] | None = None, *, priority: int = 0
+    ) -> list[Running]:
+        """One call for each prompt, all admitted at once, so that they share what is left of the budget; fewer when
+        it ends. Each is awaited by itself: what follows a call need not wait for its siblings.
+
+        Raises:
+            RequestError: a prompt leaves no room for a response.
+        """
+        return [Running(self, call) for call in self._reserve(prompts, sampling, priority)]
+
+    def room(self, prompt: Prompt) -> int:
+        """How many tokens the model's context has for a response."""
+        return self._setup.engine.max_model_len - len(prompt.token_ids)
+
+    def random(self, purpose: str) -> random.Random:
+        """Random numbers of this problem for one purpose: the same in every life of the run."""
+        return random.Random(f"{self._setup.seed}\0{self.name}\0{purpose}")
+
+    def branches(self, n: int) -> list[Session]:
+        """`n` sessions for parts of a search that go on independently: each draws samples of its own and has an equal
+        share of what is left of the budget, so that their order in time changes nothing. All are charged to this one.
+        """
+        left = self._left()
+        parts = []
+        for index in range(n):
+            part = copy.copy(self)
+            part._trunk = self._trunk or self
+            part.name = f"{self.name}/{index}"
+            part._drawn, part._made = Counter(), Usage()
+            part._reserved_tokens, part._reserved_flops, part._reserved_calls = 0, 0.0, 0
+            part._budget = replace(
+                left,
+                tokens=None if left.tokens is None else left.tokens // n,
+                calls=None if left.calls is None else (left.calls + n - 1 - index) // n,
+                flops=None if left.flops is None else left.flops / n,
+            )
+            parts.append(part)
+        return parts
 
     def stream(
         self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None, *, priority: int = 0
@@ -303,7 +448,7 @@ class Session:
         self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int
     ) -> AsyncGenerator[Completion, None]:
         engine = self._setup.engine
-        waiting = deque(self._reserve(prompt, n, sampling, priority, in_turn=True))
+        waiting = deque(self._reserve([prompt] * n, sampling, priority, in_turn=True))
         width = n if engine.by_priority else WAVE
         tasks: dict[asyncio.Task[Completion | None], _Call] = {}
         try:
@@ -337,55 +482,68 @@ class Session:
         self._drawn.clear()
         self._rewound = frozenset(self._paid)
 
-    def _reserve(
-        self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int, *, in_turn: bool
-    ) -> list[_Call]:
-        """Admit at most `n` calls: what is left of the budget is shared among them in equal parts.
+    def _left(self) -> Budget:
+        """What is left of the budget, calls in flight taken off at what they were granted.
 
-        What an earlier life of the run spent on calls that it aborted is reported, and not charged again: a resumed
+        What an earlier life of the run spent on calls that it aborted is reported, and not charged here: a resumed
         problem gets the samples it would have had.
         """
-        engine, budget = self._setup.engine, self._setup.budget
-        asked = sampling or self._setup.sampling
-        length = len(prompt.token_ids)
-        room = engine.max_model_len - length
-        if room < 1:
-            raise RequestError(
-                f"the prompt has {length} tokens, the model takes {engine.max_model_len} with the answer"
-            )
-        wanted = limit = min(asked.max_tokens or room, room)
-        admitted = n
-        if budget.calls is not None:
-            used = self.usage.calls - self._lost.calls
-            admitted = max(0, min(n, budget.calls - used - len(self._in_flight)))
-        if admitted and budget.tokens is not None:
-            made = self.usage.generated_tokens - self._lost.generated_tokens
-            left = budget.tokens - made - self._reserved_tokens
-            limit = min(limit, left // admitted)
-        if admitted and budget.flops is not None and engine.cost:
-            spent = (self.usage.flops or 0.0) - (self._lost.flops or 0.0)
-            each = (budget.flops - spent - self._reserved_flops) / admitted
-            limit = bisect_right(range(1, limit + 1), each, key=lambda made: self._flops(length, made))
-        if limit < 1 or self._expired():
+        budget, made = self._budget, self._made
+        return replace(
+            budget,
+            tokens=None if budget.tokens is None else budget.tokens - made.generated_tokens - self._reserved_tokens,
+            calls=None if budget.calls is None else budget.calls - made.calls - self._reserved_calls,
+            flops=None if budget.flops is None else budget.flops - (made.flops or 0.0) - self._reserved_flops,
+        )
+
+    def _reserve(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling | Sequence[Sampling] | None,
+        priority: int,
+        *,
+        in_turn: bool = False,
+    ) -> list[_Call]:
+        """Admit calls in the order of their prompts: what is left of the budget is shared among them in equal parts.
+        `in_turn`: each is served after the one before it, also across problems.
+        """
+        engine, left = self._setup.engine, self._left()
+        asked = [sampling or self._setup.sampling] * len(prompts) if not isinstance(sampling, Sequence) else sampling
+        admitted = len(prompts) if left.calls is None else max(0, min(len(prompts), left.calls))
+        if self._expired():
             admitted = 0
-        if admitted < n:
-            self.over_budget = True
-        digest = prompt_digest(prompt)
-        calls = [
-            self._call(prompt, digest, asked, wanted, limit, priority + (index if in_turn else 0))
-            for index in range(admitted)
-        ]
-        self._reserved_tokens += limit * admitted
-        self._reserved_flops += self._flops(length, limit) * admitted
+        for prompt in prompts:
+            if self.room(prompt) < 1:
+                length = len(prompt.token_ids)
+                raise RequestError(
+                    f"the prompt has {length} tokens, the model takes {engine.max_model_len} with the answer"
+                )
+        calls: list[_Call] = []
+        for prompt, wish in list(zip(prompts, asked, strict=True))[:admitted]:
+            length, room = len(prompt.token_ids), self.room(prompt)
+            wanted = limit = min(wish.max_tokens or room, room)
+            if left.tokens is not None:
+                limit = min(limit, left.tokens // admitted)
+            if left.flops is not None and engine.cost:
+                each = left.flops / admitted
+                limit = bisect_right(range(1, limit + 1), each, key=partial(self._flops, length))
+            if limit >= 1:
+                calls.append(self._call(prompt, wish, wanted, limit, priority + (len(calls) if in_turn else 0)))
+        if len(calls) < len(prompts):
+            self._overdraw()
         return calls
 
-    def _call(self, prompt: Prompt, digest: bytes, asked: Sampling, wanted: int, limit: int, priority: int) -> _Call:
-        setup, index = self._setup, self._drawn[digest]
+    def _call(self, prompt: Prompt, asked: Sampling, wanted: int, limit: int, priority: int) -> _Call:
+        setup, digest = self._setup, prompt_digest(prompt)
+        index = self._drawn[digest]
         self._drawn[digest] += 1
         seed = derive_seed(setup.seed, self.name, digest, index)
         key = call_key(setup.engine.kind, setup.engine.model, digest, asked, seed)
         request_id = f"{self.name}/{digest[:4].hex()}/{index}"
         self._in_flight.add(request_id)
+        self._reserved_calls += 1
+        self._reserved_tokens += limit
+        self._reserved_flops += self._flops(len(prompt.token_ids), limit)
         return _Call(prompt, asked, wanted, limit, seed, key, request_id, priority)
 
     def _known(self, call: _Call) -> Entry | None:
@@ -402,11 +560,13 @@ class Session:
                 if call.key not in self._rewound:
                     self._advance_clock(entry.elapsed)
                     self._meter(call.key, entry.completion)
+                if learn := getattr(self._setup.engine, "learn", None):
+                    learn(entry.completion.text)  # an engine whose vocabulary is what it has read
                 return self._noting_truncation(call, entry.completion)
             if call.request_id in self._withdrawn:
                 return None
             if self._expired():
-                self.over_budget = True
+                self._overdraw()
                 return None
             return await self._generate(call)
         finally:
@@ -415,24 +575,25 @@ class Session:
     def _release(self, call: _Call) -> None:
         """Give back what was reserved for a call that has ended, or will not be made."""
         self._in_flight.discard(call.request_id)
+        self._reserved_calls -= 1
         self._reserved_tokens -= call.max_tokens
         self._reserved_flops -= self._flops(len(call.prompt.token_ids), call.max_tokens)
 
     async def _generate(self, call: _Call) -> Completion:
         journal = self._setup.journal
-        journal.begin(call.key, self.name)
+        journal.begin(call.key, self._problem_name)
         sampling = replace(call.asked, max_tokens=call.max_tokens)
         try:
             completion = await self._setup.engine.generate(
                 call.prompt, sampling, call.seed, call.request_id, priority=call.priority
             )
         except RequestError:
-            await journal.give_up(call.key, self.name, None)
-            self.usage.calls += 1
+            await journal.give_up(call.key, self._problem_name, None)
+            self._charge(Usage(calls=1))
             raise
         if completion.finish == "abort" and not completion.doubted:
             self._meter(call.key, completion)
-            await journal.give_up(call.key, self.name, completion)
+            await journal.give_up(call.key, self._problem_name, completion)
             return completion
         await journal.finish(call.key, completion, self.elapsed)
         self._meter(call.key, completion)
@@ -441,7 +602,7 @@ class Session:
     def _noting_truncation(self, call: _Call, completion: Completion) -> Completion:
         """A completion cut where the budget, not the caller, said so makes the problem over budget."""
         if completion.finish == "length" and call.max_tokens < call.wanted:
-            self.over_budget = True
+            self._overdraw()
         return completion
 
     # -- sleep ----------------------------------------------------------------------------------------------
@@ -484,9 +645,25 @@ class Session:
 
     # -- the ledger and the clock -----------------------------------------------------------------------------
 
+    @property
+    def _problem_name(self) -> str:
+        return (self._trunk or self).name
+
+    def _overdraw(self) -> None:
+        self.over_budget = True
+        if self._trunk is not None:
+            self._trunk.over_budget = True
+
+    def _charge(self, usage: Usage) -> None:
+        """Account for `usage` of this session and, where it is a branch, of the whole problem."""
+        self.usage.add(usage)
+        self._made.add(usage)
+        if self._trunk is not None:
+            self._trunk._made.add(usage)
+
     def _meter(self, key: bytes, c: Completion) -> None:
         self._paid.add(key)
-        self.usage.add(
+        self._charge(
             Usage(
                 c.prompt_tokens,
                 c.cached_tokens,
@@ -510,15 +687,19 @@ class Session:
     @property
     def elapsed(self) -> float:
         """Seconds spent on this problem, in this life of the run and those before."""
-        return self._loop.time() - self._started
+        return self._loop.time() - (self._trunk or self)._started
 
     def _advance_clock(self, elapsed: float) -> None:
         """A replayed call brings back the time it took: a resumed problem does not get its seconds anew."""
-        if elapsed > self.elapsed:
+        if self._trunk is not None:
+            self._trunk._advance_clock(elapsed)
+        elif elapsed > self.elapsed:
             self._started = self._loop.time() - elapsed
             self._set_alarm()
 
     def _expired(self) -> bool:
+        if self._trunk is not None:
+            return self._trunk._expired()
         seconds = self._setup.budget.seconds
         return self._stopped or (seconds is not None and self.elapsed >= seconds)
 
@@ -536,6 +717,8 @@ class Session:
     async def _abort(self) -> None:
         if self._in_flight:
             await self._setup.engine.abort(*self._in_flight)
+        for part in self._beside:
+            await part._abort()
         for request_id in list(self._scoring):
             if self._setup.verifier is not None:
                 await self._setup.verifier.abort(request_id)
@@ -548,6 +731,8 @@ class Session:
     async def stop(self) -> None:
         """Abort everything in flight and admit nothing more; the strategy gets what was generated so far."""
         self._stopped = True
+        for part in self._beside:
+            part._stopped = True
         if self._sleeper is not None:
             await self._sleeper.stop()
         await self._abort()
@@ -559,8 +744,10 @@ class Session:
 
     def close(self) -> Usage:
         """Stop the clock and hand over the account of all phases."""
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for part in (self, *self._beside):
+            self.over_budget |= part.over_budget
+            if part._alarm is not None:
+                part._alarm.cancel()
         self.usage.seconds = self.elapsed
         whole = Usage()
         for usage in self.phases.values():

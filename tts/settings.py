@@ -7,7 +7,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from tts import catalog
 from tts.benchmarks import Benchmark, Columns
 from tts.errors import InputError
+from tts.selection import BY_VERIFIER
 from tts.strategies import STRATEGIES
-from tts.strategies.best_of_n import BY_VERIFIER
 from tts.types import Budget, Sampling, Strategy
-from tts.verify.process import Card
+from tts.verify import cards
+from tts.verify.cards import Card
+from tts.verify.confidence import NEEDS_TOP
 
 DEFAULT_MAX_TOKENS = 2048
 VOTING = ("self-consistency", "best-of-n")
@@ -40,6 +42,8 @@ class Settings(BaseModel):
     n: int | None = Field(None, ge=1)
     option: dict[str, Any] = {}
     verifier: str | None = None
+    verifier_model: str | None = None
+    verifier_url: str | None = None
     prompt: str | None = None
     temperature: float | None = Field(None, ge=0)
     top_p: float | None = Field(None, gt=0, le=1)
@@ -64,6 +68,7 @@ class Settings(BaseModel):
     output: Path | None = None
     resume: bool = False
     reuse: tuple[Path, ...] = ()
+    permute: Literal["per-record", "per-attempt"] | None = None
     question_field: str | None = None
     target_field: str | None = None
     context_field: str | None = None
@@ -93,6 +98,9 @@ class Settings(BaseModel):
         asked = Sampling(self.temperature, self.top_p, self.top_k, self.min_p, longest)
         shape = getattr(strategy, "sampling", None)
         shaped: Sampling = shape(asked, self.verifier) if shape else asked
+        card = load_verifier(self)[0] if self.verifier else None
+        if isinstance(card, cards.ConfidenceCard) and card.measure in NEEDS_TOP:
+            return replace(shaped, top_logprobs=max(shaped.top_logprobs, card.top))
         return shaped
 
 
@@ -133,11 +141,21 @@ def _check_combinations(settings: Settings) -> None:
     strategy = build_strategy(settings)
     takes_verifier = getattr(strategy, "takes_verifier", False)
     if settings.verifier and not takes_verifier:
-        raise InputError(f"strategy {settings.strategy!r} uses no verifier", "best-of-n does")
+        raise InputError(
+            f"strategy {settings.strategy!r} uses no verifier",
+            "best-of-n, self-consistency, infty-think, searches do",
+        )
+    for option in ("verifier_model", "verifier_url"):
+        if getattr(settings, option) is not None and not settings.verifier:
+            raise InputError(f"--{option.replace('_', '-')} needs --verifier NAME")
+    if check := getattr(strategy, "check", None):
+        check(settings.verifier)
     if settings.verifier:
-        load_verifier(settings.verifier)
-    elif takes_verifier and getattr(strategy, "select", None) in BY_VERIFIER:
-        raise InputError("-o select=highest and weighted go by a verifier's scores", "--verifier NAME")
+        check_verifier(settings, strategy)
+    elif getattr(strategy, "needs_verifier", False):
+        raise InputError(f"strategy {settings.strategy!r} goes by a verifier's scores", "--verifier NAME")
+    elif takes_verifier and (select := getattr(strategy, "select", None)) in BY_VERIFIER:
+        raise InputError(f"-o select={select} goes by a verifier's scores", "--verifier NAME")
     if settings.against_uniform and not settings.total_tokens:
         raise InputError("--against-uniform compares two ways of spending --total-tokens", "--total-tokens T")
     if settings.total_tokens and settings.strategy not in VOTING:
@@ -154,14 +172,50 @@ def _check_combinations(settings: Settings) -> None:
         )
 
 
-def load_verifier(name: str) -> tuple[Card, str]:
-    """A verifier's card, and its hash.
+def check_verifier(settings: Settings, strategy: Strategy) -> None:
+    """What can be known about a verifier before any model loads.
+
+    Raises:
+        InputError: there is none by that name, its model or prompt is missing, or the strategy cannot use its kind.
+    """
+    card, _ = load_verifier(settings)
+    if isinstance(card, cards.JudgeCard):
+        catalog.find("prompts", card.prompt)
+        if card.method == "pairwise" and not getattr(strategy, "scores_together", False):
+            raise InputError(
+                f"strategy {settings.strategy!r} scores one response at a time; {settings.verifier!r} compares several",
+                "best-of-n and self-consistency take it",
+            )
+    model = cards.model_of(card)
+    if model is not None and model.startswith((".", "/", "~")) and not settings.verifier_url:
+        folder = Path(model).expanduser()
+        if not (folder / "config.json").is_file():
+            raise InputError(f"verifier {settings.verifier!r}: {model} is no model folder (no config.json in it)")
+    if isinstance(card, cards.RewardCard) and settings.engine == "scripted" and settings.verifier_url is None:
+        import importlib.util
+
+        if importlib.util.find_spec("vllm") is None:
+            raise InputError(
+                f"verifier {settings.verifier!r} is a model and vLLM is not installed",
+                "--verifier scripted rehearses without; --verifier-url reaches a server",
+            )
+
+
+def load_verifier(settings: Settings) -> tuple[Card, str]:
+    """The verifier's card with the model that was asked for in place of its own, and the card's hash.
 
     Raises:
         CatalogError: there is none by that name, or it is a checker's, which needs the target.
+        InputError: it has no model that another could stand in for, or that a URL could lead to.
     """
-    card, source = catalog.load("verifiers", name, Card)
-    return card, source.sha256
+    assert settings.verifier is not None
+    card, sha256 = cards.load(settings.verifier)
+    if isinstance(card, cards.RewardCard | cards.JudgeCard):
+        return card.model_copy(update={"model": settings.verifier_model or card.model}), sha256
+    for option in ("verifier_model", "verifier_url"):
+        if getattr(settings, option) is not None:
+            raise InputError(f"verifier {settings.verifier!r} has no model: --{option.replace('_', '-')} does not fit")
+    return card, sha256
 
 
 def build_strategy(settings: Settings) -> Strategy:
@@ -197,18 +251,21 @@ def _built(name: str, options: dict[str, Any]) -> Strategy:
         elif key not in known:
             raise InputError(f"strategy {name!r} has no option {key!r}", catalog.nearest(key, known))
         else:
-            values[key] = _typed(f"-o {key}={value}", annotations[key], value, known[key].metadata.get("min"))
+            values[key] = _typed(f"-o {key}={value}", annotations[key], value, known[key].metadata)
     strategy: Strategy = cls(**values)
     return strategy
 
 
-def _typed(where: str, annotation: Any, value: Any, least: float | None) -> Any:
+def _typed(where: str, annotation: Any, value: Any, limits: Mapping[str, Any]) -> Any:
     try:
         typed = TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
         raise InputError(f"{where}: {error.errors()[0]['msg'].lower()}") from error
+    least, most = limits.get("min"), limits.get("max")
     if least is not None and typed < least:
         raise InputError(f"{where}: must be at least {least}")
+    if most is not None and typed > most:
+        raise InputError(f"{where}: must be at most {most}")
     return typed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -98,7 +98,7 @@ class RunDirectory:
     def record(self, record: Mapping[str, Any]) -> None:
         """Append one finished problem."""
         assert self._records is not None
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") + b"\n"
+        line = _line(record)
         start = self._records.tell()
         try:
             self._records.write(line)
@@ -112,24 +112,14 @@ class RunDirectory:
     def write_manifest(self, **changes: Any) -> None:
         """Merge `changes` into the manifest, atomically."""
         self.manifest |= changes
-        self._replace("manifest.json", _pretty(self.manifest))
+        self._replace("manifest.json", pretty(self.manifest))
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """results.json, atomically."""
-        self._replace("results.json", _pretty(results))
+        self._replace("results.json", pretty(results))
 
     def _replace(self, name: str, data: bytes) -> None:
-        target, temporary = self.path / name, self.path / f".{name}.tmp"
-        try:
-            with temporary.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(target)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise _failed(target, error) from error
+        replace_file(self.path / name, data)
 
     def _append_to(self, name: str) -> IO[bytes]:
         try:
@@ -150,6 +140,47 @@ class RunDirectory:
             with contextlib.suppress(OSError):
                 self._records.close()
         self._lock.release()
+
+
+def replace_file(target: Path, data: bytes) -> None:
+    """Write a file: complete, or as it was.
+
+    Raises:
+        StorageFailed: it cannot be written.
+    """
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise _failed(target, error) from error
+
+
+@contextlib.contextmanager
+def rewriting(path: Path) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+    """Hold a finished run's directory while its records are amended; yields what replaces them, atomically.
+
+    Raises:
+        RunDirectoryError: no such run, or another process holds it.
+        StorageFailed: it cannot be written.
+    """
+    read_json(path / "manifest.json")
+    lock = filelock.FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise RunDirectoryError(f"another process is writing {path}", "wait for it, or stop it") from error
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write in {path}: {error.strerror}") from error
+    try:
+        yield lambda records: replace_file(path / "records.jsonl", b"".join(map(_line, records)))
+    finally:
+        lock.release()
 
 
 def is_run(path: Path) -> bool:
@@ -216,7 +247,11 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _pretty(data: Mapping[str, Any]) -> bytes:
+def _line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") + b"\n"
+
+
+def pretty(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, indent=2, ensure_ascii=False).encode() + b"\n"
 
 

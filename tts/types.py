@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from tts.flops import Cost
@@ -34,11 +34,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A problem with its target; `target` is None where there is nothing to grade against."""
+    """A problem with its target; `target` is None where there is nothing to grade against.
+
+    `metadata` goes into the record: cluster, level and subject where the benchmark has them, choices as shown and their
+    permutation. `checker` grades this problem in place of the symbolic one.
+    """
 
     problem: Problem
     target: str | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    checker: Checker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +98,10 @@ class Completion:
 
     Tokens are counted by the engine; `cached_tokens` is None where the engine does not tell. `logprob_sum` is
     the sum of the chosen tokens' log-probabilities in nats; `self_certainty` the mean over positions of
-    KL(uniform || p) estimated on the top-k (Kang et al. 2025, arXiv:2502.18581). Times are in seconds. `stop` is the
-    stop string that ended it, None at the end of text. `group_confidence` is the lowest of any window of tokens,
+    KL(uniform || p) estimated on the top-k (Kang et al. 2025, arXiv:2502.18581); `entropy` the mean over positions of
+    the next token's entropy in nats, estimated likewise. `first` lists the likeliest first tokens as (text,
+    log-probability), where a single token was asked for with its alternatives. Times are in seconds. `stop` is the stop
+    string that ended it, None at the end of text. `group_confidence` is the lowest of any window of tokens,
     `tail_confidence` that of the last one, in nats (Fu et al. 2025, arXiv:2508.15260); `doubted`: it was cut, with
     finish `abort`, because a group's fell below the floor.
     """
@@ -111,6 +118,8 @@ class Completion:
     queue_seconds: float | None = None
     seconds: float = 0.0
     stop: str | None = None
+    entropy: float | None = None
+    first: tuple[tuple[str, float], ...] = ()
     group_confidence: float | None = None
     tail_confidence: float | None = None
     doubted: bool = False
@@ -132,12 +141,14 @@ class Completion:
 class Candidate:
     """A completion read as an answer. `answer` None: no answer could be read, which is not a wrong answer.
 
-    `scores` maps a scorer's name to its score (higher is better); step scores stay lists.
+    `scores` maps a scorer's name to its score (higher is better); step scores stay lists. `unscored` says why the
+    verifier gave none.
     """
 
     completion: Completion
     answer: str | None
     scores: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
+    unscored: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +235,8 @@ class Engine(Protocol):
     """FLOPs of a call by its token counts; None where the model's configuration is not understood."""
     flops_per_token: float | None
     """Forward-pass FLOPs a computed token costs; None where the model's configuration is unknown."""
+    kv_bytes_per_token: int | None
+    """Bytes of key-value cache a token of context takes; None where the model's configuration is unknown."""
     notes: list[str]
     """What the user should be told once: the model's own sampling defaults, a missing chat template."""
 
@@ -289,7 +302,7 @@ class StepScores:
     """A verifier's view of one completion: a score in [0, 1] for each step, and what they come to together.
 
     `value` None: it has no score, and `error` says why. `tokens` is what the verifier read for it, of which
-    `cached_tokens` came from its prefix cache.
+    `cached_tokens` came from its prefix cache. `unread` steps were cut off because it takes no more.
     """
 
     steps: tuple[float, ...]
@@ -297,15 +310,19 @@ class StepScores:
     tokens: int = 0
     cached_tokens: int = 0
     error: str | None = None
+    unread: int = 0
 
 
 class Verifier(Protocol):
     """Scores completions without the target."""
 
     name: str
-    key: str
-    """What its scores depend on besides the completion: name, card and model. Part of the journal's key."""
+    key: str | None
+    """What its scores depend on besides the messages and the response: name, card and model; part of the journal's
+    key. None: they cost nothing, or come of calls that are journalled themselves."""
     flops_per_token: float | None
+    notes: list[str]
+    """What the user should be told once."""
 
     async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
         """The scores of one completion of `prompt`, finished or not. A verifier that asks a model by generation
@@ -326,6 +343,15 @@ class Verifier(Protocol):
         ...
 
 
+@runtime_checkable
+class Comparer(Protocol):
+    """A verifier whose scores depend on the other candidates: it is given all at once."""
+
+    async def compare(self, completions: Sequence[Completion], session: Session) -> list[StepScores]:
+        """The scores of candidates beside each other, asked for through the session."""
+        ...
+
+
 class Strategy(Protocol):
     """A frozen dataclass whose fields are its options."""
 
@@ -333,6 +359,6 @@ class Strategy(Protocol):
 
 
 class Checker(Protocol):
-    """Compares an answer with a target: pure, and run in a worker that can be killed."""
+    """Compares an answer with a target: pure, hashable, and run in a worker that can be killed."""
 
     def __call__(self, answer: str, target: str) -> Grade: ...

@@ -15,13 +15,15 @@ import random
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 from tts.engines.scorer import VLLMScorer
-from tts.settings import load_verifier
-from tts.types import Completion, Message, Prompt
-from tts.verify.process import ProcessVerifier
+from tts.types import Completion, Message, Problem, Prompt
+from tts.verify import cards
+from tts.verify.reward import RewardVerifier
 
+SESSION = cast(Any, SimpleNamespace(problem=Problem("p", "How many has she got now?")))
 PROMPT = Prompt("", (), (Message("user", "Mia has 3 apples and buys 4 more boxes of 5. How many has she got now?"),))
 
 
@@ -31,14 +33,14 @@ def step(rng: random.Random) -> str:
     return " + ".join(map(str, numbers)) + f" = {sum(numbers)}. So far that makes {sum(numbers)}."
 
 
-async def search(verifier: ProcessVerifier, depth: int, beams: int, width: int) -> tuple[int, int]:
+async def search(verifier: RewardVerifier, depth: int, beams: int, width: int) -> tuple[int, int]:
     """(tokens read, tokens computed) by the scorings of one search."""
     rng, paths = random.Random(depth), [""]
     read = computed = 0
     for level in range(depth):
         extended = [f"{path}{step(rng)}\n\n" for path in paths for _ in range(width)]
         asked = (
-            verifier.score(PROMPT, Completion(text, "stop"), cast(Any, None), f"{depth}/{level}/{i}")
+            verifier.score(PROMPT, Completion(text, "stop"), SESSION, f"{depth}/{level}/{i}")
             for i, text in enumerate(extended)
         )
         scores = await asyncio.gather(*asked)
@@ -50,14 +52,16 @@ async def search(verifier: ProcessVerifier, depth: int, beams: int, width: int) 
 
 
 async def measure(options: argparse.Namespace, log: Path) -> None:
-    card, _ = load_verifier("nano")
-    scorer = await VLLMScorer.open(options.model or card.model, {"enforce_eager": True}, log)
+    card, _ = cards.load("nano")
+    assert isinstance(card, cards.RewardCard)
+    card = card.model_copy(update={"model": options.model or card.model, "engine": {"enforce_eager": True}})
+    scorer = await VLLMScorer.open(card, 0.9, log)
     for note in scorer.notes:
         print(note)
     try:
         print("depth  scorings  before  now  ratio  now per scoring  rereads  seconds")
         for depth in options.depths:
-            verifier = ProcessVerifier(card, scorer)
+            verifier = RewardVerifier(card, scorer)
             began, counted = time.monotonic(), scorer.counters()
             read, computed = await search(verifier, depth, options.beams, options.width)
             seconds = time.monotonic() - began

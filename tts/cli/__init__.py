@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 import tts
-from tts.cli import data, sleep
+from tts.cli import data, sleep, synth
 from tts.cli.bench import bench
 from tts.cli.calibrate import calibrate
+from tts.cli.check import check
+from tts.cli.compare import compare
 from tts.cli.doctor import doctor
 from tts.cli.eval import eval_
 from tts.cli.export import export
@@ -20,6 +22,7 @@ from tts.cli.list import list_
 from tts.cli.plan import plan
 from tts.cli.report import report
 from tts.cli.run import run
+from tts.cli.score import score
 from tts.cli.show import show
 from tts.cli.sweep import sweep
 from tts.errors import TTSError
@@ -36,9 +39,12 @@ app.command("run")(run)
 app.command("eval")(eval_)
 app.command("sweep")(sweep)
 app.command("grade")(grade)
+app.command("check")(check)
 app.command("export")(export)
 app.command("show")(show)
+app.command("score")(score)
 app.command("report")(report)
+app.command("compare")(compare)
 app.command("list")(list_)
 app.command("plan")(plan)
 app.command("calibrate")(calibrate)
@@ -46,6 +52,7 @@ app.command("doctor")(doctor)
 app.add_typer(sleep.app, name="sleep")
 app.add_typer(data.app, name="data")
 app.add_typer(bench, name="bench")
+app.add_typer(synth.app, name="synth")
 
 
 def _version(wanted: bool) -> None:

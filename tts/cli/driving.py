@@ -31,20 +31,27 @@ def drive(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 
 @contextlib.asynccontextmanager
-async def engines_for(settings: Settings, log: Path) -> AsyncIterator[tuple[Engine, Verifier | None]]:
-    """The engine that the settings ask for, and the verifier beside it; closed whatever happens."""
+async def engines_for(
+    settings: Settings, log: Path, *, policy: bool = True
+) -> AsyncIterator[tuple[Engine, Verifier | None]]:
+    """The engine that the settings ask for, and the verifier beside it; closed whatever happens. `policy` False: nobody
+    will ask the engine for anything, so the scripted one stands in for it.
+    """
     from tts import engines
     from tts.settings import DEFAULT_MODEL, build_strategy, load_verifier
 
-    model = settings.model or DEFAULT_MODEL.get(settings.engine)
-    if settings.engine == "vllm" and settings.model is None:
+    kind = settings.engine if policy else "scripted"
+    model = settings.model or DEFAULT_MODEL.get(kind) if policy else None
+    if kind == "vllm" and settings.model is None:
         console.note("no -m given: using nano, a tiny model for demonstrations; -m takes a Hugging Face id or a folder")
+    if settings.verifier:
+        engines.check_verifier(load_verifier(settings)[0])
     async with contextlib.AsyncExitStack() as stack:
-        with console.waiting(f"starting {settings.engine} {model or ''}".rstrip() + " …"):
+        with console.waiting(f"starting {kind} {model or ''}".rstrip() + " …") if policy else contextlib.nullcontext():
             engine = await engines.start(
-                settings.engine,
+                kind,
                 model,
-                arguments=settings.engine_arg,
+                arguments=settings.engine_arg if policy else {},
                 template=settings.template_arg,
                 base_urls=settings.base_url,
                 log=log,
@@ -53,16 +60,18 @@ async def engines_for(settings: Settings, log: Path) -> AsyncIterator[tuple[Engi
                     or settings.total_seconds
                     or getattr(build_strategy(settings), "aborts", False)
                 ),
-                beside_verifier=settings.verifier is not None,
+                beside_verifier=_shares_memory(settings),
             )
         stack.push_async_callback(engine.close)
-        for line in engine.notes:
+        for line in engine.notes if policy else ():
             console.note(line)
-        verifier = None
+        verifier: Verifier | None = None
         if settings.verifier:
             with console.waiting(f"starting verifier {settings.verifier} …"):
-                card, _ = load_verifier(settings.verifier)
-                verifier = await engines.start_verifier(card, log.with_name("verifier.log"))
+                card, _ = load_verifier(settings)
+                verifier = await engines.start_verifier(
+                    card, settings.verifier_url, log.with_name("verifier.log"), alone=kind != "vllm"
+                )
             stack.push_async_callback(verifier.close)
             for line in verifier.notes:
                 console.warn(line)
@@ -113,6 +122,16 @@ async def work_through(
                     concurrency=planned.concurrency(engine), write=take, watch=board, stop=stop,
                 )  # fmt: skip
     return 130 if stop.draining and done < len(examples) else 1 if errors else 0
+
+
+def _shares_memory(settings: Settings) -> bool:
+    """Whether a verifier's model will run in this process beside the policy's."""
+    from tts.settings import load_verifier
+    from tts.verify.cards import model_of
+
+    if settings.verifier is None or settings.verifier_url is not None:
+        return False
+    return model_of(load_verifier(settings)[0]) is not None
 
 
 @contextlib.contextmanager

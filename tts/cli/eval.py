@@ -28,7 +28,8 @@ def eval_(
     benchmarks: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Names of `tts list benchmarks`, NAME=FILE, or .jsonl/.csv/.parquet files; NAME:R repeats R times."
+            help="Names of `tts list benchmarks`, NAME=FILE, .jsonl/.csv/.parquet files, cards (.toml), "
+            "FILE.py:FUNCTION, reasoning-gym:TASK; NAME:R repeats R times."
         ),
     ] = None,
     model: o.Model = None,
@@ -36,6 +37,8 @@ def eval_(
     n: o.N = None,
     option: o.Option = None,
     verifier: o.VerifierName = None,
+    verifier_model: o.VerifierModel = None,
+    verifier_url: o.VerifierUrl = None,
     prompt: o.PromptName = None,
     seed: o.Seed = None,
     temperature: o.Temperature = None,
@@ -59,6 +62,10 @@ def eval_(
         str | None, typer.Option("--limit", help="The first K problems, or A-B from 1.", metavar="K|A-B")
     ] = None,
     repeats: Annotated[int | None, typer.Option("--repeats", help="Solve each problem R times.", metavar="R")] = None,
+    permute: Annotated[
+        str | None,
+        typer.Option("--permute", help="Order of options: per-record or per-attempt, by a hash.", metavar="HOW"),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", help="Run directory (runs/DATE-BENCHMARK-STRATEGY).", metavar="DIR"),

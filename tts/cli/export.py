@@ -12,7 +12,7 @@ from tts.errors import InputError
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")],
+    runs: Annotated[list[Path], typer.Argument(help="Run directories; their rows follow one another.", metavar="RUN…")],
     format: Annotated[
         Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="csv, jsonl or parquet.")
     ] = "csv",
@@ -23,10 +23,10 @@ def export(
         Path | None, typer.Option("--output", "-o", help="A file; stdout if not given.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Write a run's results (a row a metric), problems (a row a problem) or samples (a row a candidate)."""
+    """Write results (a row a metric), problems (a row a problem) or samples (a row a candidate) of runs."""
     from tts.export import rows, write_table, write_text
 
-    content = rows(run, table)
+    content = (row for run in runs for row in rows(run, table))
     if output is not None and str(output) != "-":
         write_table(content, table, format, output)
     elif format == "parquet":

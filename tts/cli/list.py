@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tts import catalog, console
+from tts.errors import InputError
+
+VERIFIER_COLUMNS = ("name", "kind", "head", "model", "aggregation", "license", "description")
 
 
 def list_(
@@ -14,9 +17,12 @@ def list_(
         Literal["strategies", "benchmarks", "verifiers", "prompts"],
         typer.Argument(help="strategies, benchmarks, verifiers or prompts."),
     ],
+    name: Annotated[str | None, typer.Argument(help="All that a benchmark's card says.", metavar="NAME")] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List strategies with their options, benchmarks, verifiers or prompts."""
+    if name is not None:
+        return _card(kind, name, json)
     content = {
         "strategies": _strategies,
         "benchmarks": _benchmarks,
@@ -33,6 +39,23 @@ def list_(
     else:
         columns = tuple(content[0]) if content else ("name",)
         console.table(None, columns, (tuple(entry.values()) for entry in content))
+    return None
+
+
+def _card(kind: str, name: str, as_json: bool) -> None:
+    if kind != "benchmarks":
+        raise InputError(f"{kind} have no page of their own", f"tts list {kind} says all there is")
+    from tts.benchmarks import Card
+
+    card, source = catalog.load("evals", name, Card)
+    content = {"name": card.name, "card": str(source.path), **card.model_dump(exclude_defaults=True)}
+    if as_json:
+        return console.say_json(content)
+    return console.table(None, ("field", "value"), ((k, _shown(v)) for k, v in content.items()))
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _strategies() -> list[dict[str, Any]]:
@@ -55,17 +78,35 @@ def _benchmarks() -> list[dict[str, Any]]:
 
     cards = (catalog.load("evals", name, Card)[0] for name in catalog.names("evals"))
     return [
-        {"name": c.name, "description": c.description, "source": c.hub or c.file, "license": c.license} for c in cards
+        {"name": c.name, "size": c.size, "description": c.description, "source": c.source, "license": c.license}
+        for c in cards
     ]
 
 
 def _verifiers() -> list[dict[str, Any]]:
     import tomllib
 
-    found = []
+    from tts.verify import cards
+
+    found: list[dict[str, Any]] = []
     for name in catalog.names("verifiers"):
-        card = tomllib.loads(catalog.find("verifiers", name).text)
-        found.append({"name": name, "kind": card.get("kind", ""), "description": card.get("description", "")})
+        raw = tomllib.loads(catalog.find("verifiers", name).text)
+        if raw.get("kind") == "checker":
+            known = {"name": name, "kind": "checker", "description": raw.get("description", "")}
+            found.append(dict.fromkeys(VERIFIER_COLUMNS, "") | known)
+            continue
+        card, _ = cards.load(name)
+        found.append(
+            {
+                "name": name,
+                "kind": card.kind,
+                "head": card.head,
+                "model": cards.model_of(card) or ("the policy" if card.kind == "judge" else ""),
+                "aggregation": getattr(card, "aggregation", "") if card.kind in ("process", "scripted") else "",
+                "license": card.license,
+                "description": card.description,
+            }
+        )
     return found
 
 

@@ -30,7 +30,15 @@ Option = Annotated[
     _option("--option", "-o", help="A field of the strategy, repeatable.", panel=_MODEL, metavar="KEY=VALUE"),
 ]
 VerifierName = Annotated[
-    str | None, _option("--verifier", help="A process verifier of `tts list verifiers`.", panel=_MODEL)
+    str | None, _option("--verifier", help="One of `tts list verifiers`, or a card's path.", panel=_MODEL)
+]
+VerifierModel = Annotated[
+    str | None,
+    _option("--verifier-model", help="Its weights, in place of its card's.", panel=_MODEL, metavar="MODEL"),
+]
+VerifierUrl = Annotated[
+    str | None,
+    _option("--verifier-url", help="A server that runs the verifier's model (…/v1).", panel=_MODEL, metavar="URL"),
 ]
 PromptName = Annotated[
     str | None, _option("--prompt", help="A template of `tts list prompts`, or a path.", panel=_MODEL)

@@ -1,35 +1,81 @@
-"""`tts report`: accuracy against compute, in the terminal."""
+"""`tts report`: what runs add up to, in the terminal, as a picture, as a page, as a table for a paper."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from tts import console
+from tts.errors import InputError
+
+LARGE = 15e6
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="RUN…")],
-    json: Annotated[bool, typer.Option("--json", help="The curves as JSON.")] = False,
+    by: Annotated[
+        Literal["difficulty"] | None, typer.Option("--by", help="difficulty: accuracy and gains for each bin.")
+    ] = None,
+    bins: Annotated[
+        str | None,
+        typer.Option("--bins", help="Difficulty from: levels, oracle (pass@1), votes (entropy), or a score's name."),
+    ] = None,
+    length: Annotated[
+        bool, typer.Option("--length", help="Tokens of right and wrong samples, and the effect.")
+    ] = False,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Calibration of the votes, and where pass@k stops growing.")
+    ] = False,
+    against: Annotated[
+        Literal["tokens", "seconds", "flops"], typer.Option("--against", help="The cost that the terminal plots.")
+    ] = "tokens",
+    png: Annotated[Path | None, typer.Option("--png", help="Draw the plots into a PNG file.", metavar="FILE")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="One page with plots, problems and samples that works offline.", metavar="FILE"),
+    ] = None,
+    html_samples: Annotated[
+        int | None, typer.Option("--html-samples", min=0, help="Samples a problem in the page; all if not given.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The table for a paper.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The numbers as JSON.")] = False,
 ) -> None:
-    """Show what each way of choosing among k samples gains, and the tokens it takes: a table and a plot a run."""
-    from dataclasses import asdict
+    """Show accuracy against tokens, seconds and FLOPs, one curve a strategy with the Pareto front marked; or, with
+    --by, --length and --confidence, where more compute helps and how far the votes can be trusted."""
+    from tts.report.build import Wanted, build
+    from tts.report.curves import AXES, read_result
 
-    from tts.curves import curves
-    from tts.results import current
+    wanted = Wanted(by is not None, length, confidence, bins)
+    if bins and not (by or length or html):
+        raise InputError("--bins belongs to --by difficulty, --length or --html")
+    if json and markdown:
+        raise InputError("--json and --markdown both write to stdout", "give one of them")
+    for path in (png, html):
+        if path is not None and path.is_dir():
+            raise InputError(f"{path} is a folder", "name a file in it")
+    if markdown:
+        from tts.report.summary import markdown as table
 
-    found = {str(run): curves(current(run)) for run in runs}
+        console.say(table([read_result(run) for run in runs]))
+    sections, plain = build(runs, wanted)
     if json:
-        content = {run: {name: [asdict(p) for p in ps] for name, ps in c.items()} for run, c in found.items()}
-        return console.say_json(content)
-    for run, lines in found.items():
-        rows = [
-            (name, p.k, f"{p.tokens:,.0f}", f"{100 * p.value:.1f} %", f"[{100 * p.low:.1f}, {100 * p.high:.1f}]")
-            for name, points in lines.items()
-            for p in points
-        ]
-        console.table(run, ("choice", "k", "tokens a problem", "accuracy", "95 % interval"), rows)
-        console.plot({name: [(p.tokens, 100 * p.value) for p in points] for name, points in lines.items()})
-    return None
+        console.say_json(plain)
+    elif not (markdown or png or html):
+        shown = list(AXES).index(against) if wanted.compute else None
+        for section in sections:
+            console.section(section, shown)
+    if png:
+        from tts.report.png import write_png
+
+        write_png(sections, png)
+        console.note(f"wrote {png}")
+    if html:
+        from tts.report.html import write_html
+
+        with console.waiting("writing the page …"):
+            size = write_html(runs, html, bins, html_samples)
+        console.note(f"wrote {html}, {size / 1e6:.1f} MB")
+        if size > LARGE:
+            console.note(f"{html} is large: --html-samples 8 keeps eight samples of each problem, and says so")

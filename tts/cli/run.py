@@ -26,6 +26,8 @@ def run(
     n: o.N = None,
     option: o.Option = None,
     verifier: o.VerifierName = None,
+    verifier_model: o.VerifierModel = None,
+    verifier_url: o.VerifierUrl = None,
     prompt: o.PromptName = None,
     input: Annotated[
         Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,9 @@ from tts.errors import InputError
 def show(
     run: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")],
     problem: Annotated[str | None, typer.Argument(help="A problem's id.", metavar="ID")] = None,
+    rounds: Annotated[
+        bool, typer.Option("--rounds", help="Rounds: of all problems together, or the texts of one.")
+    ] = False,
     wrong: Annotated[bool, typer.Option("--wrong", help="Only problems answered wrongly.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Records as JSON.")] = False,
 ) -> None:
@@ -21,6 +25,8 @@ def show(
     from tts.store import read_records
 
     records = read_records(run)
+    if problem is None and rounds:
+        return _by_round(run, json)
     if problem is None:
         chosen = (r for r in records if not wrong or r["grade"]["correct"] is False)
         return _list(list(chosen), json)
@@ -30,7 +36,7 @@ def show(
     if json:
         return console.say_json(found[0] if len(found) == 1 else found)
     for record in found:
-        _detail(record)
+        _detail(record, texts=rounds)
     return None
 
 
@@ -61,12 +67,14 @@ def _class_of(answer: str, candidates: list[dict[str, Any]]) -> int:
     return next((c["class"] for c in candidates if c["answer"] == answer), -1)
 
 
-def _detail(record: dict[str, Any]) -> None:
+def _detail(record: dict[str, Any], *, texts: bool) -> None:
     console.say(record["question"])
     console.say("")
     console.table(None, ("id", "status", "answer", "target", "correct", "samples", "agree", "tokens"), [_row(record)])
     if record["error"]:
         console.say(f"\nerror: {record['error']}")
+    if record["solution"].get("rounds"):
+        _rounds(record["solution"], texts=texts)
     for index, candidate in enumerate(record["solution"]["candidates"]):
         scores = "".join(f", {name} {_number(score)}" for name, score in candidate["scores"].items())
         logprob = "" if candidate["logprob_mean"] is None else f", logprob {candidate['logprob_mean']:.3f}"
@@ -75,6 +83,65 @@ def _detail(record: dict[str, Any]) -> None:
             f"{candidate['finish']}, {candidate['generated_tokens']} tokens{logprob}{scores}"
         )
         console.say(candidate["text"].strip())
+
+
+def _by_round(run: Path, as_json: bool) -> None:
+    """How far chains of rounds went, and the accuracy if they had stopped earlier."""
+    from tts.sawtooth import by_round
+    from tts.store import read_records
+
+    rows = by_round(read_records(run))
+    if not rows:
+        raise InputError(f"{run} has no rounds", "infty-think makes them")
+    if as_json:
+        return console.say_json([asdict(row) for row in rows])
+    columns = ("round", "chains", "mean context", "largest", "tokens", "ends", "accuracy if stopped here")
+    return console.table(
+        None,
+        columns,
+        (
+            (
+                *(row.round, row.chains, f"{row.context:.0f}", row.most_context, f"{row.tokens:.0f}"),
+                ", ".join(f"{end} {count}" for end, count in sorted(row.ends.items(), key=lambda e: -e[1])),
+                "" if row.accuracy is None else f"{100 * row.accuracy:.1f} %",
+            )
+            for row in rows
+        ),
+    )
+
+
+def _rounds(solution: dict[str, Any], *, texts: bool) -> None:
+    """A table of a chain-of-rounds solution: the bars are the sawtooth of its context."""
+    rounds = solution["rounds"]
+    widest = max(r["context"] for r in rounds)
+    rows = (
+        (
+            *(r["chain"], r["round"], r["finish"], r["prompt_tokens"], r["tokens"], r["context"]),
+            "█" * max(1, round(24 * r["context"] / widest)),
+            f"{r['seconds']:.2f}",
+            *(r["answer"], None if r["answer"] is None else _verdict(r["correct"])),
+        )
+        for r in rounds
+    )
+    columns = ("chain", "round", "ends with", "prompt", "tokens", "context", "", "seconds", "answer", "correct")
+    console.say(f"\nrounds ({solution['mode']}):")
+    console.table(None, columns, rows)
+    for c in solution["chains"]:
+        one = c["one_chain"]
+        kv = "" if c["kv_bytes"] is None else f", cache {_bytes(c['kv_bytes'])} (one chain: {_bytes(one['kv_bytes'])})"
+        console.say(
+            f"chain {c['chain']}: {c['finish']}, peak context {c['peak_context']:,} "
+            f"(one chain: {one['peak_context']:,}), "
+            f"Σ tokens {c['tokens']:,} ({one['tokens']:,}), Σ context² {c['context_squared']:,} "
+            f"({one['context_squared']:,}){kv}"
+        )
+    for r in rounds if texts else ():
+        console.say(f"\n── chain {r['chain']}, round {r['round']}: {r['finish']}")
+        console.say(r["text"].strip())
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"
 
 
 def _number(score: Any) -> str:

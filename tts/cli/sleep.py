@@ -16,6 +16,7 @@ from tts.errors import InputError
 if TYPE_CHECKING:
     from tts.amortise import Spending
     from tts.notes import Entry
+    from tts.report.sections import Plot
     from tts.settings import Settings
     from tts.types import Example
 
@@ -346,12 +347,24 @@ def cost(
     _draw(rows, factor)
     for kind, cost_of in (("test tokens", "test tokens"), ("cost", "cost")):
         console.say(f"\naccuracy against {kind}")
-        points = {
-            label: [(r[cost_of], 100 * r["accuracy"]) for r in rows if bool(r["sleep tokens"]) is slept]
-            for label, slept in (("with notes", True), ("without", False))
-        }
-        console.plot({label: p for label, p in points.items() if p})
+        console.plot(_plot(rows, cost_of, f"{kind} a question"))
     return None
+
+
+def _plot(rows: list[dict[str, Any]], cost_of: str, x: str) -> Plot:
+    """Runs with notes and runs without, by what a question cost."""
+    from tts.report.sections import Line, Mark, Plot
+
+    lines = []
+    for label, slept in (("with notes", True), ("without", False)):
+        chosen = [r for r in rows if bool(r["sleep tokens"]) is slept and r[cost_of] > 0]
+        ends = [r["ci"] or (r["accuracy"], r["accuracy"]) for r in chosen]
+        marks = [
+            Mark(r[cost_of], 100 * r["accuracy"], 100 * low, 100 * high)
+            for r, (low, high) in zip(chosen, ends, strict=True)
+        ]
+        lines.append(Line(label, tuple(marks)))
+    return Plot(x, tuple(line for line in lines if line.marks))
 
 
 def _draw(rows: list[dict[str, Any]], factor: float) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tts.catalog import nearest
 from tts.errors import InputError
-from tts.types import Engine
+from tts.types import Engine, Verifier
 
 if TYPE_CHECKING:
-    from tts.verify.process import Card, ProcessVerifier
+    from tts.verify.cards import Card, JudgeCard, RewardCard
 
 POLICY_SHARE, VERIFIER_SHARE = 0.55, 0.35
 """Of a GPU's memory, where both run on one; the rest is for what they do not account for."""
@@ -50,21 +50,80 @@ async def start(
     return VLLMEngine(model, {**share, **arguments}, template, log)
 
 
-async def start_verifier(card: Card, log: Path) -> ProcessVerifier:
-    """Start a process verifier on vLLM's pooling runner.
+def check_verifier(card: Card) -> None:
+    """What a verifier's model needs that can be known without starting it: its tokenizer.
+
+    Raises:
+        EngineUnavailable: it is not there.
+    """
+    from tts.verify.cards import RewardCard
+
+    if isinstance(card, RewardCard):
+        from tts.engines.scorer import load_tokenizer
+
+        load_tokenizer(card.model)
+
+
+async def start_verifier(card: Card, url: str | None, log: Path, *, alone: bool) -> Verifier:
+    """Start or reach what a card asks for: a reward model on vLLM's pooling runner or on a server at `url`, another
+    model that judges, or nothing at all. `alone`: no policy runs beside it.
 
     Raises:
         EngineUnavailable: it cannot be had, with what to do about it.
+        InputError: this kind has no engine that a URL could lead to.
     """
-    from tts.engines.scorer import VLLMScorer
-    from tts.verify.process import ProcessVerifier
+    from tts.verify import cards
 
-    scorer = await VLLMScorer.open(card.model, {"gpu_memory_utilization": VERIFIER_SHARE}, log)
+    match card:
+        case cards.RewardCard():
+            return await _reward(card, url, log, alone)
+        case cards.JudgeCard():
+            from tts.verify.judge import JudgeVerifier, PairwiseJudge
+
+            kind = PairwiseJudge if card.method == "pairwise" else JudgeVerifier
+            return kind(card, await _judging(card, url, log, alone))
+        case cards.ConfidenceCard():
+            from tts.verify.confidence import ConfidenceVerifier
+
+            return ConfidenceVerifier(card)
+        case cards.ScriptedCard():
+            from tts.engines.scripted import load_function
+            from tts.verify.rule import RuleVerifier
+
+            return RuleVerifier(card, load_function(card.script) if card.script else None)
+
+
+async def _reward(card: RewardCard, url: str | None, log: Path, alone: bool) -> Verifier:
+    from tts.verify.reward import RewardVerifier, Scorer
+
+    scorer: Scorer
+    if url is not None:
+        from tts.engines.remote_scorer import RemoteScorer
+
+        scorer = await RemoteScorer.open(card, url)
+    else:
+        from tts.engines.scorer import VLLMScorer
+
+        scorer = await VLLMScorer.open(card, POLICY_SHARE + VERIFIER_SHARE if alone else VERIFIER_SHARE, log)
     try:
-        return ProcessVerifier(card, scorer)
+        return RewardVerifier(card, scorer)
     except BaseException:
         await scorer.close()
         raise
+
+
+async def _judging(card: JudgeCard, url: str | None, log: Path, alone: bool) -> Engine | None:
+    """The model that judges; None where it is the policy itself."""
+    if url is not None:
+        from tts.engines.server import ServerEngine
+
+        return await ServerEngine.connect([url], card.model, {}, {})
+    if card.model is None:
+        return None
+    from tts.engines.vllm import VLLMEngine
+
+    share = card.gpu_memory_utilization or (POLICY_SHARE + VERIFIER_SHARE if alone else VERIFIER_SHARE)
+    return VLLMEngine(card.model, {"gpu_memory_utilization": share, **card.engine}, {}, log)
 
 
 def _scripted(model: str | None, arguments: Mapping[str, Any]) -> Engine:

@@ -30,6 +30,26 @@ def self_certainty(listed: Sequence[Sequence[float]], vocabulary: int) -> float 
     return float(-np.mean(total) / vocabulary - math.log(vocabulary))
 
 
+def mean_entropy(listed: Sequence[Sequence[float]], vocabulary: int) -> float | None:
+    """Mean over positions of the entropy of the next token, in nats, of what `self_certainty` is given.
+
+    The probability that the k most likely tokens leave is taken as spread evenly over the rest, which makes this an
+    upper bound; with k equal to the vocabulary it is exact. None without positions.
+    """
+    import numpy as np
+
+    table = np.maximum(np.array(listed, dtype=np.float64), FLOOR)
+    if table.size == 0:
+        return None
+    shares = np.exp(table)
+    total = -(shares * table).sum(axis=1)
+    others = vocabulary - table.shape[1]
+    if others > 0:
+        left = np.maximum(1.0 - shares.sum(axis=1), 0.0)
+        total = total - left * np.log(np.maximum(left, 1e-12) / others)
+    return float(np.mean(total))
+
+
 class GroupConfidence:
     """Confidence of groups of tokens as they come, in constant time a token (Fu et al. 2025, arXiv:2508.15260,
     section 3.1).

@@ -27,6 +27,8 @@ class Reply:
     logprob_sum: float | None = None
     top_logprobs: list[list[float]] = field(default_factory=list)
     doubted: bool = False
+    first: tuple[tuple[str, float], ...] = ()
+    """The likeliest first tokens as (text, log-probability)."""
 
     def restart(self) -> None:
         """Forget everything: another attempt begins."""
@@ -85,9 +87,12 @@ def _add_logprobs(logprobs: Any, reply: Reply) -> None:
     if (content := getattr(logprobs, "content", None)) is not None:
         chosen = [token.logprob for token in content]
         tops = [[t.logprob for t in token.top_logprobs or ()] for token in content]
+        first = [(t.token, t.logprob) for token in content[:1] for t in token.top_logprobs or ()]
     else:
         chosen = [value for value in logprobs.token_logprobs or () if value is not None]
         tops = [list(top.values()) for top in logprobs.top_logprobs or () if top]
+        first = [pair for top in (logprobs.top_logprobs or ())[:1] if top for pair in top.items()]
+    reply.first = reply.first or tuple(first)
     reply.logprob_sum = (reply.logprob_sum or 0.0) + sum(chosen)
     reply.top_logprobs += tops
 

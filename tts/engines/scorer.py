@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from tts import nano
+from tts.engines.heads import register
 from tts.engines.startup import check_model, installed_version, on_cpu, start
 from tts.engines.templates import ChatTemplate
 from tts.engines.vllm import last_output
 from tts.errors import EngineUnavailable, RequestError
 from tts.flops import cost
-from tts.types import Message, Prompt
-from tts.verify.process import Reading
+from tts.types import Message
+from tts.verify.cards import RewardCard
+from tts.verify.reward import Reading, Scorer
 
 VERIFIER_KV_BYTES = 1 << 30
 CPU_BLOCK = 32
@@ -36,14 +38,15 @@ class VLLMScorer:
         EngineUnavailable: vLLM is absent, too old or installed twice; the model is missing or does not fit.
     """
 
-    def __init__(self, model: str, arguments: Mapping[str, Any], log: Path) -> None:
+    def __init__(self, card: RewardCard, share: float, log: Path) -> None:
         installed_version()
-        path = str(nano.VERIFIER) if model == nano.NAME else check_model(model)
-        self._template = ChatTemplate(load_tokenizer(path), {})
+        path = check_model(folder_of(card.model))
+        self._template = ChatTemplate(load_tokenizer(card.model), {})
+        arguments = {**engine_arguments(card, self._template.tokenizer), "gpu_memory_utilization": share}
         here = {"kv_cache_memory_bytes": VERIFIER_KV_BYTES, "block_size": CPU_BLOCK} if on_cpu() else {}
-        pooling = {"runner": "pooling", "pooler_config": {"tok_pooling_type": "ALL"}}
         self._totals: Counter[str] = Counter()
-        self._llm = start(path, {**pooling, **here, **arguments}, log, self._totals)
+        register()
+        self._llm = start(path, {**here, **arguments, **card.engine}, log, self._totals)
         from vllm import PoolingParams
         from vllm.inputs import tokens_input
 
@@ -53,38 +56,30 @@ class VLLMScorer:
         self.cost = cost(config.model_config.hf_config.to_dict())
         self.flops_per_token = self.cost.body if self.cost else None
         self.notes: list[str] = []
+        self.block: int = config.cache_config.block_size
         self.cached = bool(config.cache_config.enable_prefix_caching)
 
     @classmethod
-    async def open(cls, model: str, arguments: Mapping[str, Any], log: Path) -> VLLMScorer:
-        """Start the engine and see whether what it reads after a cached prefix is what it reads in full."""
-        scorer = cls(model, arguments, log)
-        if scorer.cached and (trouble := await scorer._cache_trouble()):
-            scorer.cached = False
-            scorer.notes.append(f"the verifier goes without its prefix cache: {trouble}")
+    async def open(cls, card: RewardCard, share: float, log: Path) -> VLLMScorer:
+        """Start the engine, on this share of a GPU's memory unless the card names another, and see whether what it
+        reads after a cached prefix is what it reads in full.
+        """
+        scorer = cls(card, card.gpu_memory_utilization or share, log)
+        try:
+            if scorer.cached and (trouble := await cache_trouble(scorer, scorer.block)):
+                scorer.cached = False
+                scorer.notes.append(f"the verifier goes without its prefix cache: {trouble}")
+        except BaseException:
+            await scorer.close()
+            raise
         return scorer
 
-    async def _cache_trouble(self) -> str | None:
-        """What is wrong with scores from the cache; None where they agree."""
-        block: int = self._llm.vllm_config.cache_config.block_size
-        length = min(4 * block, self.max_model_len - 1)
-        words = self.encode("One and two make three.\n") or (0,)
-        ids = (words * (length // len(words) + 1))[:length]
-        ends = [length // 2, length - 1]
-        try:
-            whole = await self.classify(ids, ends, "self-test/whole", cached=False)
-            await self.classify(ids[: ends[0] + 1], ends[:1], "self-test/prefix")
-            after = await self.classify(ids, ends, "self-test/after")
-        except RequestError as error:
-            return error.message
-        if not after.cached_tokens:
-            return "the engine read nothing from it"
-        pairs = zip(whole.rows[ends[1]], after.rows[ends[1]], strict=True)
-        worst = max(abs(a - b) / (1 + abs(a)) for a, b in pairs)
-        return None if worst <= AGREEMENT else f"a score read from it is off by {worst:.3g}"
+    def transcript(self, messages: Sequence[Message], *, reply: bool) -> str:
+        return self._template.transcript(messages, reply=reply)
 
-    def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
-        return self._template.render(messages, prefill)
+    @property
+    def bos(self) -> str:
+        return self._template.bos
 
     def encode(self, text: str) -> tuple[int, ...]:
         return self._template.encode(text)
@@ -117,7 +112,59 @@ class VLLMScorer:
             del self._llm
 
 
-def load_tokenizer(path: str) -> Any:
+async def cache_trouble(scorer: Scorer, block: int) -> str | None:
+    """What is wrong with scores that are read after a cached prefix; None where they are those read in full. `block`:
+    tokens that the cache keeps together.
+    """
+    length = min(4 * block, scorer.max_model_len - 1)
+    words = scorer.encode("One and two make three.\n") or (0,)
+    ids = (words * (length // len(words) + 1))[:length]
+    middle, end = length // 2, length - 1
+    try:
+        whole = await scorer.classify(ids, [end], "self-test/whole", cached=False)
+        await scorer.classify(ids[: middle + 1], [middle], "self-test/prefix")
+        after = await scorer.classify(ids, [end], "self-test/after")
+    except RequestError as error:
+        return error.message
+    if not after.cached_tokens:
+        return "the engine read nothing from it"
+    worst = max(abs(a - b) / (1 + abs(a)) for a, b in zip(whole.rows[end], after.rows[end], strict=True))
+    return None if worst <= AGREEMENT else f"a score read after it is off by {worst:.3g}"
+
+
+def engine_arguments(card: RewardCard, tokenizer: Any) -> dict[str, Any]:
+    """What vLLM is told so that it gives the card's logits at every token.
+
+    A generative head becomes a classifier of the two rows of the output layer that belong to its tokens: the softmax of
+    its logits is then the probability of the one against the other, at every position of one reading.
+
+    Raises:
+        EngineUnavailable: the tokenizer does not know one of the tokens.
+    """
+    arguments: dict[str, Any] = {"runner": "pooling", "pooler_config": {"tok_pooling_type": "ALL"}}
+    overrides: dict[str, Any] = {}
+    if card.architecture is not None:
+        overrides["architectures"] = [card.architecture]
+    if card.tokens is not None:
+        known = tokenizer.get_vocab()
+        for token in card.tokens:
+            if token not in known:
+                raise EngineUnavailable(f"the tokenizer of {card.model} has no token {token!r}")
+        overrides |= {"classifier_from_token": list(card.tokens), "method": "no_post_processing", "num_labels": 2}
+        arguments["convert"] = "classify"
+    if overrides:
+        arguments["hf_overrides"] = overrides
+    if card.max_length is not None:
+        arguments["max_model_len"] = card.max_length
+    return arguments
+
+
+def folder_of(model: str) -> str:
+    """Where a verifier's weights are: the embedded ones by their name, else as the card says."""
+    return str(nano.VERIFIER) if model == nano.NAME else str(Path(model).expanduser()) if model[:1] == "~" else model
+
+
+def load_tokenizer(model: str) -> Any:
     """The tokenizer of a local folder or a Hugging Face id.
 
     Raises:
@@ -126,9 +173,9 @@ def load_tokenizer(path: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(path)
+        return AutoTokenizer.from_pretrained(folder_of(model))
     except (OSError, ValueError, KeyError) as error:
         said = str(error).strip().split("\n")[0]
         raise EngineUnavailable(
-            f"cannot load the tokenizer of {path}: {said}", "a local folder with the model can be given instead"
+            f"cannot load the tokenizer of {model}: {said}", "a local folder with the model can be given instead"
         ) from error

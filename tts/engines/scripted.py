@@ -55,6 +55,7 @@ class ScriptedEngine:
     by_priority = True
     cost: Cost | None = Cost(2e6)
     flops_per_token: float | None = 2e6
+    kv_bytes_per_token: int | None = 1024
 
     def __init__(
         self,
@@ -85,6 +86,10 @@ class ScriptedEngine:
         ids = tuple(int.from_bytes(hashlib.blake2b(w.encode(), digest_size=4).digest()) & 0x7FFFFFFF for w in words)
         self._words.update(zip(ids, words, strict=True))
         return ids
+
+    def learn(self, text: str) -> None:
+        """Take in the words of a text that another life of the engine said, so that its tokens can be read."""
+        self.encode(text)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         return "".join(self._words[i] for i in token_ids)
@@ -180,7 +185,8 @@ class ScriptedEngine:
         self._totals["generated_tokens"] += len(ids)
         return Completion(
             text, finish, ids, len(prompt.token_ids), 0, len(ids),
-            logprob_sum=reply.logprob * len(ids), self_certainty=1.0 + reply.logprob,
+            logprob_sum=reply.logprob * len(ids), self_certainty=1.0 + reply.logprob, entropy=-reply.logprob,
+            first=((words[0], reply.logprob),) if words and sampling.max_tokens == 1 else (),
             seed=seed, queue_seconds=queued, seconds=elapsed,
             stop=stop if finish == "stop" else None,
             group_confidence=groups.lowest if groups else None, tail_confidence=groups.tail if groups else None,
@@ -253,13 +259,33 @@ def load_script(where: str) -> Script:
         ) from error
 
 
-def _from_function(path: Path, function: str) -> Script:
+def load_function(where: str) -> Callable[..., Any]:
+    """The function at `FILE.py:FUNCTION`.
+
+    Raises:
+        EngineUnavailable: there is none.
+    """
+    path, _, function = where.partition(":")
+    try:
+        found = _function(Path(path), function)
+    except (OSError, ImportError, AttributeError, SyntaxError, ValueError) as error:
+        raise EngineUnavailable(f"cannot read {where!r}: {error}", "FILE.py:FUNCTION is expected") from error
+    if not callable(found):
+        raise EngineUnavailable(f"{where!r} is no function")
+    return found  # type: ignore[no-any-return]
+
+
+def _function(path: Path, name: str) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise OSError(f"no such Python file: {path}")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    call = getattr(module, function)
+    return getattr(module, name)
+
+
+def _from_function(path: Path, function: str) -> Script:
+    call = _function(path, function)
 
     def script(prompt: str, seed: int) -> Reply:
         reply = call(prompt, seed)

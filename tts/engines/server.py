@@ -16,12 +16,12 @@ from typing import Any
 import openai
 
 from tts.catalog import nearest
-from tts.engines.confidence import GroupConfidence, groups_of, self_certainty
+from tts.engines.confidence import GroupConfidence, groups_of, mean_entropy, self_certainty
 from tts.engines.connection import MALFORMED, Server, attempts, read_tokenizer, served
 from tts.engines.replies import Reply, finish, gather, likeliest, take
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.errors import EngineDead, InputError, RequestError
-from tts.flops import cost
+from tts.flops import cost, kv_bytes_per_token
 from tts.types import Completion, Message, Prompt, Sampling
 
 
@@ -59,6 +59,7 @@ class ServerEngine:
         self._template_arguments = dict(template)
         self.cost = cost(hf_config)
         self.flops_per_token = self.cost.body if self.cost else None
+        self.kv_bytes_per_token = kv_bytes_per_token(hf_config)
         self._vocabulary: int | None = hf_config.get("vocab_size")
         if self._template is None:
             self.notes.append(
@@ -144,7 +145,8 @@ class ServerEngine:
             del self._running[request_id]
         self._totals["prompt_tokens"] += reply.prompt_tokens
         self._totals["generated_tokens"] += reply.generated_tokens
-        groups = groups_of(likeliest(reply.top_logprobs, sampling.top_logprobs), sampling.confidence_window)
+        listed = likeliest(reply.top_logprobs, sampling.top_logprobs)
+        groups = groups_of(listed, sampling.confidence_window)
         return Completion(
             text=reply.text,
             finish=finish(reply.finish),
@@ -153,7 +155,9 @@ class ServerEngine:
             cached_tokens=reply.cached_tokens if reply.prompt_tokens else 0,
             generated_tokens=reply.generated_tokens,
             logprob_sum=reply.logprob_sum,
-            self_certainty=self._self_certainty(reply.top_logprobs, sampling.top_logprobs),
+            self_certainty=self_certainty(listed, self._vocabulary) if listed and self._vocabulary else None,
+            entropy=mean_entropy(listed, self._vocabulary) if listed and self._vocabulary else None,
+            first=reply.first if sampling.max_tokens == 1 else (),
             seed=seed,
             seconds=time.monotonic() - began,
             stop=reply.stop_reason if isinstance(reply.stop_reason, str) else None,
@@ -246,9 +250,6 @@ class ServerEngine:
             if self._is_vllm:
                 body["stream_options"]["continuous_usage_stats"] = True
         return {name: value for name, value in body.items() if value is not None}
-
-    def _self_certainty(self, rows: Sequence[Sequence[float]], top: int) -> float | None:
-        return self_certainty(likeliest(rows, top), self._vocabulary) if top > 0 and self._vocabulary else None
 
     async def abort(self, *request_ids: str) -> None:
         for request_id in request_ids:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tts.catalog import nearest
-from tts.engines.child import PARENT, detach
+from tts.engines.child import PARENT, leave
 from tts.errors import EngineUnavailable, InputError
 
 # Before anything of vLLM is imported: it and its processes log to stdout otherwise.
@@ -73,7 +73,7 @@ def check_model(model: str) -> str:
 def quietly(log: Path) -> Iterator[None]:
     """Send what vLLM and its processes print to `log`; ours goes on to the terminal through `tts.console`."""
     os.environ[PARENT] = str(os.getpid())
-    os.register_at_fork(after_in_child=detach)
+    os.register_at_fork(after_in_child=leave)
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)

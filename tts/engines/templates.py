@@ -21,18 +21,33 @@ class ChatTemplate:
 
     def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
         """Raises InputError where the template refuses the messages or the arguments."""
+        text = self.transcript(messages, reply=True) + prefill
         if self.plain:
-            text = "\n\n".join(m.content for m in messages) + "\n\n" + prefill
             return Prompt(text, tuple(self.tokenizer.encode(text)), tuple(messages))
+        return Prompt(text, self.encode(text), tuple(messages))
+
+    def transcript(self, messages: Sequence[Message], *, reply: bool) -> str:
+        """The template's text of a conversation; with `reply` the header of the assistant's turn after it.
+
+        Raises:
+            InputError: the template refuses the messages or the arguments.
+        """
+        if self.plain:
+            return "\n\n".join(m.content for m in messages) + ("\n\n" if reply else "")
         turns = [{"role": m.role, "content": m.content} for m in messages]
         try:
-            text = self.tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True, **self._arguments
+            return str(
+                self.tokenizer.apply_chat_template(
+                    turns, tokenize=False, add_generation_prompt=reply, **self._arguments
+                )
             )
         except Exception as error:  # Jinja errors and whatever a template raises by itself
             raise InputError(f"the model's chat template failed: {error}") from error
-        text += prefill
-        return Prompt(text, tuple(self.tokenizer.encode(text, add_special_tokens=False)), tuple(messages))
+
+    @property
+    def bos(self) -> str:
+        """The token that begins a text, "" where the tokenizer has none."""
+        return str(self.tokenizer.bos_token or "")
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of a text in the middle of a prompt: special tokens are read, none is added."""

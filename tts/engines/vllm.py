@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tts import nano
-from tts.engines.confidence import groups_of, self_certainty
+from tts.engines.confidence import groups_of, mean_entropy, self_certainty
 from tts.engines.startup import check_model, hardware, installed_version, start
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.engines.watching import Watched, rows
 from tts.errors import EngineDead, RequestError
-from tts.flops import cost
+from tts.flops import cost, kv_bytes_per_token
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
 StopTokens = tuple[frozenset[int], bool]
@@ -54,6 +54,7 @@ class VLLMEngine:
         self._hf_config = config.model_config.hf_config.to_dict()
         self.cost = cost(self._hf_config)
         self.flops_per_token = self.cost.body if self.cost else None
+        self.kv_bytes_per_token = kv_bytes_per_token(self._hf_config)
         self._vocabulary: int = config.model_config.get_vocab_size()
         self._defaults = dict(config.model_config.get_diff_sampling_param())
         self._template = ChatTemplate(self._llm.get_tokenizer(), template)
@@ -94,9 +95,12 @@ class VLLMEngine:
             return replace(completion, **watched.confidences(completion.finish))
         last = await last_output(self._llm, outputs, "vLLM")
         completion = self._completion(prompt, params, stops, seed, last)
-        if groups := groups_of(rows(last.outputs[0].logprobs, params.logprobs), sampling.confidence_window):
-            return replace(completion, group_confidence=groups.lowest, tail_confidence=groups.tail)
-        return completion
+        if not sampling.confidence_window:
+            return completion
+        groups = groups_of(rows(last.outputs[0].logprobs, params.logprobs), sampling.confidence_window)
+        return (
+            replace(completion, group_confidence=groups.lowest, tail_confidence=groups.tail) if groups else completion
+        )
 
     async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
         params = self._sampling_params(max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=self._final_only)
@@ -133,6 +137,7 @@ class VLLMEngine:
         said, stats = output.outputs[0], output.metrics
         ids = tuple(said.token_ids)
         reason = said.stop_reason
+        listed = rows(said.logprobs, params.logprobs)
         return Completion(
             text=self._template.decode(ids),
             finish=_finish(said.finish_reason),
@@ -142,7 +147,9 @@ class VLLMEngine:
             cached_tokens=(output.num_cached_tokens or 0) if ids else 0,
             generated_tokens=len(ids),
             logprob_sum=said.cumulative_logprob,
-            self_certainty=self._self_certainty(said.logprobs, params.logprobs),
+            self_certainty=self_certainty(listed, self._vocabulary),
+            entropy=mean_entropy(listed, self._vocabulary),
+            first=self._first(said.logprobs) if listed and params.max_tokens == 1 else (),
             seed=seed,
             queue_seconds=stats.scheduled_ts - stats.queued_ts if stats and stats.scheduled_ts else None,
             seconds=stats.last_token_ts - stats.scheduled_ts if stats and stats.last_token_ts else 0.0,
@@ -155,10 +162,11 @@ class VLLMEngine:
             self._stops[stop] = self._template.stop_tokens(stop)
         return self._stops[stop]
 
-    def _self_certainty(self, logprobs: Any, top: int) -> float | None:
-        if top == 0 or not logprobs:
-            return None
-        return self_certainty(rows(logprobs, top), self._vocabulary)
+    def _first(self, logprobs: Any) -> tuple[tuple[str, float], ...]:
+        """The sampled token and the likeliest ones at the first position."""
+        width = len(logprobs.logprobs) // len(logprobs)
+        found = dict(zip(logprobs.token_ids[:width], logprobs.logprobs[:width], strict=True))
+        return tuple((self._template.decode([i]), logprob) for i, logprob in found.items())
 
     async def abort(self, *request_ids: str) -> None:
         await self._llm.abort(request_ids)

@@ -18,7 +18,7 @@ def rows(logprobs: Any, top: int) -> list[list[float]]:
     A position lists the sampled token before them; where vLLM has merged two streamed outputs the sampled one stands
     among them instead.
     """
-    if not logprobs:
+    if not (logprobs and top):
         return []
     flat = logprobs.logprobs
     return [flat[max(a, b - top) : b] for a, b in zip(logprobs.start_indices, logprobs.end_indices, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tts.strategies.best_of_n import BestOfN
 from tts.strategies.compute_optimal import ComputeOptimal
 from tts.strategies.deepconf import DeepConf
+from tts.strategies.infty_think import InftyThink
 from tts.strategies.self_consistency import SelfConsistency
 from tts.strategies.single import Single
 from tts.strategies.sleep_time import SleepTime
@@ -16,4 +17,5 @@ STRATEGIES = {
     "deepconf": DeepConf,
     "compute-optimal": ComputeOptimal,
     "sleep-time": SleepTime,
+    "infty-think": InftyThink,
 }

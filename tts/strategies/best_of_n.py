@@ -6,15 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from tts.errors import RequestError
-from tts.selection import SCORERS, by_verifier, highest, majority, weighted
+from tts.selection import BY_VERIFIER, SCORERS, ByVerifier, by_verifier, choose, highest, majority
 from tts.session import Session
 from tts.types import Candidate, Problem, Sampling, Solution
 
+# fmt: off
 Selector = Literal[
-    "auto", "highest", "weighted", "majority", "self-certainty", "logprob-mean", "perplexity", "logprob-sum",
+    "auto", "highest", "weighted", "filtered", "product",
+    "majority", "self-certainty", "logprob-mean", "perplexity", "logprob-sum",
     "group-confidence", "tail-confidence",
-]  # fmt: skip
-BY_VERIFIER = ("highest", "weighted")
+]
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,21 @@ class BestOfN:
     """Sample n candidates, return the one with the highest score. Cobbe et al. 2021, arXiv:2110.14168.
 
     With `--verifier` the score is the verifier's: `highest` takes the best candidate, `weighted` the answer with the
-    largest sum of scores (Snell et al. 2024, arXiv:2408.03314, section 3.2). The others need none: self-certainty
-    (Kang et al. 2025, arXiv:2502.18581, from the `top` likeliest tokens at each position), mean or summed
+    largest sum of scores (Snell et al. 2024, arXiv:2408.03314, section 3.2), `filtered` the majority among the best
+    `keep`, `product` the candidate with the largest score times its answer's votes. The others need none:
+    self-certainty (Kang et al. 2025, arXiv:2502.18581, from the `top` likeliest tokens of a position), mean or summed
     log-probability, lowest perplexity, confidence of the worst or the last group of `window` tokens (Fu et al. 2025,
     arXiv:2508.15260), the majority. `auto` is weighted with a verifier, else self-certainty.
     """
 
     takes_verifier: ClassVar[bool] = True
+    scores_together: ClassVar[bool] = True
 
     n: int = field(default=8, metadata={"help": "candidates", "min": 1})
     select: Selector = field(default="auto", metadata={"help": "what chooses among them"})
+    keep: float = field(
+        default=0.5, metadata={"help": "share of the candidates that filtered keeps", "min": 0.0, "max": 1.0}
+    )
     top: int = field(default=20, metadata={"help": "log-probabilities a position for confidences", "min": 1})
     window: int = field(default=2048, metadata={"help": "tokens of a group, for its confidence", "min": 1})
 
@@ -54,22 +61,26 @@ class BestOfN:
         candidates = session.read(await session.sample(prompt, self.n))
         if session.verifier:
             candidates = await session.scored(prompt, candidates)
-        winner, candidates = await self._choose(candidates, session)
+        winner, candidates = await self.choose(candidates, session)
         return Solution(winner.answer if winner else None, candidates)
 
-    async def _choose(self, candidates: list[Candidate], session: Session) -> tuple[Candidate | None, list[Candidate]]:
+    async def choose(self, candidates: list[Candidate], session: Session) -> tuple[Candidate | None, list[Candidate]]:
+        """The chosen candidate (None: none has an answer), and all of them with the scores it was chosen by.
+
+        Raises:
+            RequestError: no candidate has such a score.
+        """
         chosen = self.selector(session.verifier)
-        score = by_verifier(session.verifier or "") if chosen in BY_VERIFIER else SCORERS.get(chosen)
-        if chosen == "majority" or score is None:
+        if chosen == "majority":
             return majority(candidates, await session.classes(candidates)), candidates
+        by: ByVerifier | None = next((b for b in BY_VERIFIER if b == chosen), None)
+        score = by_verifier(session.verifier or "") if by else SCORERS[chosen]
         answered = [c for c in candidates if c.answer is not None]
         if answered and all(score(c) is None for c in answered):
             raise RequestError(f"the engine gives no {chosen}: nothing to choose by (another -o select=)")
-        if chosen == "weighted":
-            weights = [score(c) or 0.0 for c in candidates]
-            return weighted(candidates, await session.classes(candidates), weights), candidates
-        if chosen != "highest":
-            candidates = [_scored(c, chosen, score(c)) for c in candidates]
+        if by:
+            return choose(by, candidates, await session.classes(candidates), score, self.keep), candidates
+        candidates = [_scored(c, chosen, score(c)) for c in candidates]
         return highest(candidates, score), candidates
 
 

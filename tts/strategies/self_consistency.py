@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from tts.selection import majority
+from tts.selection import BY_VERIFIER, ByVerifier, by_verifier, choose, majority
 from tts.session import WAVE, Session
 from tts.stopping import Rule, stops
 from tts.types import Candidate, Problem, Prompt, Solution
@@ -16,13 +16,25 @@ from tts.types import Candidate, Problem, Prompt, Solution
 class SelfConsistency:
     """Sample n reasoning paths, return the most common answer. Wang et al. 2022, arXiv:2203.11171.
 
-    Votes are over equivalence classes of answers: 1/2 and 0.5 are one answer. `stop` ends sampling when the vote is
-    decided, and aborts the rest: `certain` when no remaining sample can change it, `beta` when the leader is ahead of
-    the runner-up with a probability above `threshold` (Aggarwal et al. 2023, arXiv:2305.11860), `window` when the
-    last `window` paths agree (Li et al. 2024, arXiv:2401.10480).
+    Votes are over equivalence classes of answers: 1/2 and 0.5 are one answer. With `--verifier` each vote weighs what
+    the verifier gives it (`weighted`, then the default; Li et al. 2022, arXiv:2206.02336), or the best `keep` vote
+    alone (`filtered`); `highest` and `product` as in best-of-n.
+
+    `stop` ends sampling when the vote is decided, and aborts the rest: `certain` when no sample that remains can change
+    it, `beta` when the leader is ahead of the runner-up with a probability above `threshold` (Aggarwal et al. 2023,
+    arXiv:2305.11860), `window` when the last `window` paths agree (Li et al. 2024, arXiv:2401.10480).
     """
 
+    takes_verifier: ClassVar[bool] = True
+    scores_together: ClassVar[bool] = True
+
     n: int = field(default=8, metadata={"help": "reasoning paths", "min": 1})
+    select: Literal["auto", "majority", "weighted", "filtered", "highest", "product"] = field(
+        default="auto", metadata={"help": "how the votes are counted"}
+    )
+    keep: float = field(
+        default=0.5, metadata={"help": "share of the paths that filtered keeps", "min": 0.0, "max": 1.0}
+    )
     stop: Rule = field(default="never", metadata={"help": "when to abort the rest"})
     threshold: float = field(default=0.95, metadata={"help": "of stop=beta: how sure of the leader", "min": 0.5})
     window: int = field(default=5, metadata={"help": "of stop=window: paths that must agree", "min": 2})
@@ -43,7 +55,16 @@ class SelfConsistency:
             candidates = session.read(await session.sample(prompt, self.n))
         else:
             candidates, details = await self._until_decided(prompt, session)
-        winner = majority(candidates, await session.classes(candidates))
+        name = session.verifier
+        if name:
+            candidates = await session.scored(prompt, candidates)
+        select = self.select if self.select != "auto" else "weighted" if name else "majority"
+        classes = await session.classes(candidates)
+        by: ByVerifier | None = next((b for b in BY_VERIFIER if b == select), None)
+        if by:
+            winner = choose(by, candidates, classes, by_verifier(name or ""), self.keep)
+        else:
+            winner = majority(candidates, classes)
         return Solution(winner.answer if winner else None, candidates, details)
 
     async def _until_decided(self, prompt: Prompt, session: Session) -> tuple[list[Candidate], dict[str, Any]]:

@@ -1,1 +1,1 @@
-"""Data made from data: stateful problems, further questions about a context."""
+"""Data made from data: stateful problems, further questions about a context, InftyThink rounds."""

@@ -5,44 +5,40 @@ The lower half of the grammar; `grammar.Parser` adds operators and statements. N
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 
-from tts.verify.phrases import Phrases
+from tts.verify.numerals import Numerals, literal, repeating
 from tts.verify.terms import Term, Unparsed, num, sym
 from tts.verify.tokens import GREEK, Token, names
 
 _BLACKBOARD = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _APPLIED = frozenset(["f", "g", "h", "F", "G", "H", "phi", "Phi", "psi", "varphi"])
+_SCALES = {"C": "degc", "F": "degf"}
+_HALVES = {"+": "()", ">0": "()", "gt0": "()", ">=0": "[)", "ge0": "[)", "geq0": "[)", "geqslant0": "[)", "-": "-",
+           "<0": "-", "lt0": "-"}  # fmt: skip
 _MARKS = {"overline": "bar", "widehat": "hat"}
 _PRODUCT_SIGNS = frozenset(["sum", "prod", "int", "lim", "iint", "oint"])
 _FACTOR_COMMANDS = (
     names(
         """frac dfrac tfrac cfrac sqrt cbrt binom dbinom tbinom pi infty lfloor lceil langle lvert vec overline bar hat
         mathbb emptyset varnothing tilde lbrack lbrace overrightarrow widehat { | ldots dots cdots degree circ sum prod
-        int lim prime matrix partial nabla mathbf Re Im vert Vert lVert"""
+        int lim prime matrix partial nabla mathbf Re Im vert Vert lVert Pr"""
     )
     | GREEK
 )
 
 
-def literal(text: str) -> Term:
-    """A number as printed: 5.10 has two places, 5.1e-2 three, 5 none."""
-    mantissa, _, exponent = text.lower().partition("e")
-    value = Fraction(mantissa if not mantissa.startswith(".") else "0" + mantissa)
-    places = len(mantissa.partition(".")[2]) if "." in mantissa else -1
-    if exponent:
-        shift = int(exponent)
-        if abs(shift) > 5_000:
-            raise Unparsed("exponent")
-        value *= Fraction(10) ** shift
-        places = max(places, 0) - shift if max(places, 0) - shift > 0 else -1
-    return num(value, places)
+def _half_line(kind: str) -> Term:
+    """The positive reals, with zero for "[)"; the negative ones for "-"."""
+    infinity = Term("const", name="inf")
+    if kind == "-":
+        return Term("interval", (Term("neg", (infinity,)), num(0)), "()")
+    return Term("interval", (num(0), infinity), kind)
 
 
-class Atoms(Phrases):
+class Atoms(Numerals):
     """Factors: everything that binds tighter than a product."""
 
     @contextmanager
@@ -63,42 +59,12 @@ class Atoms(Phrases):
             before = self.tokens[self.at - 1]
             return before.kind != "num" or self.is_mixed_tail()
         if token.kind == "cmd":
-            return token.text in _FACTOR_COMMANDS
+            return token.text in _FACTOR_COMMANDS and not (token.text in ("|", "Vert") and self.bars)
         if token.kind == "op" and token.text == "|":
             return self.bars == 0 and self.has_closing_bar()
         if token.text == "[" and token.kind == "op":
             return self.tokens[self.at - 1].text in (")", "]") or not token.spaced
         return token.kind == "op" and token.text in ("(", "{")
-
-    def is_mixed_tail(self) -> bool:
-        """`1/4` after a whole number and a space."""
-        before, token, slash, last = self.tokens[self.at - 1], self.peek(), self.peek(1), self.peek(2)
-        return (
-            before.kind == token.kind == last.kind == "num" and slash.text == "/" and token.spaced
-            and before.text.isdigit() and token.text.isdigit() and last.text.isdigit()
-            and int(token.text) < int(last.text)
-        )  # fmt: skip
-
-    def mixed(self, left: Term) -> Term | None:
-        """The fraction of a mixed number, if one follows the whole number `left`."""
-        if left.op != "num" or left.places != -1 or left.number is None or left.number.denominator != 1:
-            return None
-        if self.tokens[self.at - 1].kind != "num":
-            return None
-        start = self.at
-        if self.is_mixed_tail():
-            top, bottom = int(self.advance().text), int((self.advance(), self.advance())[1].text)
-        elif self.peek().text in ("frac", "dfrac", "tfrac"):
-            part = self.primary()
-            pair = [a.number for a in part.args if a.op == "num" and a.places == -1 and a.number is not None]
-            if part.op != "div" or len(pair) != 2 or not 0 <= pair[0] < pair[1]:
-                self.at = start
-                return None
-            top, bottom = int(pair[0]), int(pair[1])
-        else:
-            return None
-        size = abs(left.number) + Fraction(top, bottom)
-        return num(-size if left.number < 0 else size)
 
     def factor(self) -> Term:
         """A primary with its powers and postfix signs."""
@@ -114,12 +80,20 @@ class Atoms(Phrases):
             elif token.kind == "cmd" and token.text in ("degree", "circ", "textdegree", "textcirc"):
                 self.advance()
                 base = self.minutes(Term("degree", (base,)))
+                if self.peek().text in _SCALES and (self.peek(1).kind == "end" or self.peek(1).text in (")", ",", "]")):
+                    base = Term("unit", base.args, _SCALES[self.advance().text])
             elif token.kind == "op" and token.text == "^":
                 self.advance()
                 base = self.powered(base)
             elif token.kind == "op" and token.text == "!":
                 self.advance()
-                base = Term("call", (base,), "factorial")
+                double = self.peek()[:2] == ("op", "!") and not self.peek().spaced
+                if double:
+                    self.advance()
+                base = Term("call", (base,), "factorial2" if double else "factorial")
+            elif token.kind in ("word", "text") and token.text in ("deg", "degrees") and self.depth > 3:
+                self.advance()
+                base = Term("degree", (base,))
             elif (
                 (token.text == "%" and token.kind in ("op", "cmd"))
                 or (token.kind == "word" and token.text in ("percent", "pct", "percentage"))
@@ -138,13 +112,24 @@ class Atoms(Phrases):
 
     def powered(self, base: Term) -> Term:
         token, inner = self.peek(), self.peek(1)
+        if token[:2] == ("op", "*") and base.op == "sym" and (inner.kind == "end" or inner.text in ("=", ")", ",")):
+            self.advance()
+            return sym(base.name + "*")
         head = inner if token.text == "{" and token.kind == "op" else token
         if head.kind == "cmd" and head.text in ("circ", "degree", "prime", "textdegree", "textcirc"):
             self.raw_script()
-            return self.minutes(Term("degree", (base,))) if head.text != "prime" else base
+            if head.text == "prime":
+                return base
+            degrees = self.minutes(Term("degree", (base,)))
+            return Term("unit", degrees.args, _SCALES[self.advance().text]) if self.peek().text in _SCALES else degrees
         if head.kind in ("word", "text") and head.text in ("st", "nd", "rd", "th"):
             self.raw_script()
             return base
+        if base.op == "sym" and base.name in _BLACKBOARD.values() and self.peek(token.text == "{").text in ("+", "*"):
+            mark = self.raw_script()
+            if base.name == "reals" and mark != "*":
+                return _half_line("()" if mark == "+" else "-")
+            return sym("naturals" if (base.name, mark) == ("integers", "+") else base.name + mark)
         exponent = self.script()
         if base.op == "call" and base.name in ("sinh", "cosh") and exponent.op == "neg":
             return Term("pow", (base, exponent))
@@ -183,7 +168,7 @@ class Atoms(Phrases):
         if token.kind == "num":
             return literal(token.text)
         if token.kind == "rep":
-            return _repeating(token.text)
+            return repeating(token.text)
         if token.kind == "sym":
             return self.name(token.text)
         if token.kind == "fn":
@@ -208,7 +193,8 @@ class Atoms(Phrases):
         name = token.text
         if name in ("frac", "dfrac", "tfrac", "cfrac"):
             top = self.argument()
-            return Term("div", (top, self.argument()))
+            fraction = Term("div", (top, self.argument()))
+            return self.derivative(fraction) or fraction
         if name in ("binom", "dbinom", "tbinom"):
             top = self.argument()
             return Term("call", (top, self.argument()), "binomial")
@@ -230,12 +216,20 @@ class Atoms(Phrases):
             letter = self.argument()
             if letter.op == "sym" and letter.name in _BLACKBOARD:
                 return self.name(letter.name, _BLACKBOARD[letter.name])
+            if letter.op == "sym" and letter.name in ("E", "P"):
+                return self.name(letter.name)
             raise Unparsed("mathbb")
+        if name == "Pr":
+            return self.name("P")
         if name in ("vec", "overline", "bar", "hat", "tilde", "overrightarrow", "widehat", "mathbf"):
             inner = self.argument()
-            names = [inner.name] if inner.op == "sym" else [a.name for a in inner.args if a.op == "sym"]
+            names = [inner.name] if inner.op in ("sym", "const") else [a.name for a in inner.args if a.op == "sym"]
+            if name in ("overline", "bar") and (not names or any(t.op in ("add", "neg", "div") for t in inner.walk())):
+                return Term("call", (inner,), "conj")
             if not names:
                 raise Unparsed(name)
+            if len(names) > 1 and inner.op == "mul" and "".join(names).isupper():
+                return inner  # the segment AB, or the vector from A to B
             plain = name in ("vec", "mathbf", "overrightarrow", "hat") or len(names) > 1
             return sym("".join(names) if plain else f"{_MARKS.get(name, name)} {names[0]}")
         if name in _PRODUCT_SIGNS:
@@ -259,12 +253,14 @@ class Atoms(Phrases):
             subscript = self.raw_script()
         while self.peek().kind == "op" and self.peek().text in ("'", "''", "'''"):
             name += self.advance().text
+        if known == "reals" and subscript in _HALVES:
+            return _half_line(_HALVES[subscript])
         if known:
             return sym(known + subscript)
         if not subscript:
             if name == "e":
                 return Term("const", name="e")
-            if name == "i":
+            if name == "i" and "i" not in self.indices:
                 return Term("const", name="i")
         full = f"{name}_{subscript}" if subscript else name
         power: Term | None = None
@@ -279,12 +275,3 @@ class Atoms(Phrases):
                 return Term("pow", (applied, power)) if power is not None else applied
             self.at = start
         return sym(full)
-
-
-def _repeating(text: str) -> Term:
-    match = re.fullmatch(r"(\d*)\.(\d*)\s*\\(?:overline|bar)\s*\{(\d+)\}", text)
-    if match is None:
-        raise Unparsed(text)
-    whole, fixed, cycle = match.groups()
-    base = Fraction(int((whole or "0") + fixed), 10 ** len(fixed))
-    return num(base + Fraction(int(cycle), 10 ** len(fixed) * (10 ** len(cycle) - 1)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy
 
-from tts.verify.compare import items
+from tts.verify.forms import items
 from tts.verify.relations import difference, is_equation, unlabelled
 from tts.verify.terms import NeedsSymbolic, Term
 
@@ -31,7 +31,8 @@ _FUNCTIONS: dict[str, Any] = {
     "log": sp.log, "sqrt": sp.sqrt, "abs": sp.Abs, "floor": sp.floor, "ceil": sp.ceiling, "factorial": sp.factorial,
     "gammafn": sp.gamma, "binomial": sp.binomial, "re": sp.re, "im": sp.im, "arg": sp.arg, "erf": sp.erf,
     "sign": sp.sign, "max": sp.Max, "min": sp.Min, "mod": sp.Mod, "cbrt": lambda x: x ** sp.Rational(1, 3),
-    "gcd": lambda *a: sp.gcd_list(a), "lcm": lambda *a: sp.lcm_list(a),
+    "conj": sp.conjugate, "factorial2": sp.factorial2, "perm": lambda n, k: sp.factorial(n) / sp.factorial(n - k),
+    "pmod": sp.Mod, "gcd": lambda *a: sp.gcd_list(a), "lcm": lambda *a: sp.lcm_list(a),
     "root": lambda x, n: sp.real_root(x, n) if x.is_negative and n.is_odd else x ** (1 / n),
 }  # fmt: skip
 
@@ -76,6 +77,12 @@ def translate(term: Term) -> Any:
 
 def _power(base: Any, exponent: Any) -> Any:
     """A power that SymPy may multiply out: only where the result has a bounded number of digits."""
+    if isinstance(base, sp.MatrixBase):
+        if exponent in (sp.Symbol("T"), sp.Symbol("top")):
+            return base.T
+        if not exponent.is_Integer or abs(exponent) > 20:
+            raise NeedsSymbolic("power of a matrix")
+        return base**exponent
     if base.is_Rational and exponent.is_Rational:
         size = max(base.p.bit_length(), base.q.bit_length())
         if size * abs(exponent.p) > 1_000_000:
@@ -86,7 +93,7 @@ def _power(base: Any, exponent: Any) -> Any:
 
 
 def _call(term: Term) -> Any:
-    args = [translate(a) for a in term.args]
+    args: list[Any] = [translate(a) if a.name != "below" else None for a in term.args]
     name = term.name
     if name.startswith("@"):
         return sp.Function(name[1:])(*args)
@@ -98,11 +105,16 @@ def _call(term: Term) -> Any:
         return sp.Product(args[0], tuple(args[1:])).doit()
     if name == "int":
         return sp.integrate(args[0], tuple(args[1:]) if len(args) > 2 else args[1])
+    if name == "diff":
+        return sp.diff(args[0], args[1])
     if name == "lim":
+        at = term.args[2]
+        if at.name == "below":
+            return sp.limit(args[0], args[1], translate(at.args[0]), "-")
         return sp.limit(args[0], args[1], args[2])
     if name == "det":
         return args[0].det()
-    if name == "factorial" and args[0].is_Integer and args[0] > 5_000:
+    if name in ("factorial", "factorial2") and args[0].is_Integer and args[0] > 5_000:
         raise NeedsSymbolic(name)
     if name in _FUNCTIONS:
         return _FUNCTIONS[name](*args)
@@ -178,7 +190,7 @@ def _same_solutions(answer: Term, target: Term, multiplicity: bool) -> bool:
     `multiplicity` matters for a single equation, where (x-2)^2 = 0 is an unsolved form of x = 2.
     """
     if not all(_is_polynomial(t) for t in (answer, target)):
-        return False
+        return _same_roots(translate(answer), translate(target))
     found = []
     for term in (answer, target):
         expression = sp.together(translate(term))
@@ -191,6 +203,16 @@ def _same_solutions(answer: Term, target: Term, multiplicity: bool) -> bool:
                 keep.add((sp.Poly(factor, *names).monic().as_expr(), times if multiplicity else 1))
         found.append(keep)
     return found[0] == found[1]
+
+
+def _same_roots(answer: Any, target: Any) -> bool:
+    """Two equations in one name with the same finitely many real solutions: |x| = 2 and x^2 = 4."""
+    names = answer.free_symbols | target.free_symbols
+    if len(names) != 1 or max(answer.count_ops(), target.count_ops()) > _SIMPLIFY_OPERATIONS:
+        return False
+    (name,) = names
+    found = [sp.solveset(side, name, sp.S.Reals) for side in (answer, target)]
+    return bool(isinstance(found[0], sp.FiniteSet) and found[0] == found[1])
 
 
 def _is_polynomial(term: Term) -> bool:

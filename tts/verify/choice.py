@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tts.verify.reading import plain, tidy, words
+from tts.verify.reading import plain, tidy
 
 _LETTER = re.compile(r"\(?\[?([A-Ja-j])[\])]?[.:)]?")
 _OPTION = re.compile(
@@ -24,11 +24,13 @@ IS = (
 )
 _SPOKEN = re.compile(
     r"^[(\[]?([A-J])[)\].]*\s*(?=[^\x00-\x7f]|\n|$)"
+    r"|\b(?:therefore|thus|hence|so),?\s+[(\[]?([A-J])[)\]]?\W*$"
     rf"|(?:{ANSWER}\s*{IS}|\b(?:it's|it is|is|option|choose|pick|choice)\s|选择?|選)\s*"
     r"(?:for sure |definitely |clearly |option |choice |letter )?\**[(\[]?([A-J])(?![\w'’])",
     re.IGNORECASE,
 )
 _RIGHT = re.compile(r"[(\[]?\b([A-J])\b[)\]]?\s+is\s+(?:the\s+)?(?:correct|right|best|answer)|(?:^|\n)\W*([A-J])\W*$")
+REALS = frozenset(["all real numbers", "all reals", "real numbers", "any real number", "reals"])
 _SYNONYMS = [
     {"no solution", "no solutions", "no real solution", "no real solutions", "none", "does not exist", "dne",
      "not exist", "doesn't exist", "empty set", "emptyset", "varnothing", "∅", "there is no solution", "no such value",
@@ -36,7 +38,7 @@ _SYNONYMS = [
     {"yes", "true", "correct"},
     {"false", "incorrect"},
     {"infinity", "infty", "∞", "inf", "oo", "infinite", "infinitely many", "infinitely many solutions"},
-    {"all real numbers", "all reals", "mathbb r", "r", "real numbers", "any real number", "reals"},
+    {*REALS, "mathbb r", "r"},
 ]  # fmt: skip
 
 
@@ -71,29 +73,25 @@ def text_same(answer: str, target: str) -> bool:
     return any(a in group and t in group for group in _SYNONYMS)
 
 
-_ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-seventeen eighteen nineteen"""
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_SPELLED = {word: n for n, word in enumerate(words(_ONES))}
-_SPELLED |= {word: 20 + 10 * n for n, word in enumerate(words(_TENS))}
+_SEVERAL = re.compile(r"[(\[]?[A-J](?:[)\]]?(?:\s*(?:,|;|&)\s*(?:and\s+)?|\s+and\s+|\s*)[(\[]?[A-J])+[)\]]?")
 
 
-def spelled_number(text: str) -> str:
-    """Digits for a number word up to ninety-nine, alone in its text; any other text as it is."""
-    if len(text) > 30:
-        return text
-    parts = [_SPELLED.get(part) for part in tidy(text).casefold().replace("-", " ").split()]
-    if len(parts) == 1 and parts[0] is not None:
-        return str(parts[0])
-    if len(parts) == 2 and parts[0] is not None and parts[1] is not None and parts[0] >= 20 and 0 < parts[1] < 10:
-        return str(parts[0] + parts[1])
-    return text
+def _letters(text: str) -> str | None:
+    """The letters of an answer to a question with several right options: ACD, "A, C and D"."""
+    flat = tidy(text)
+    found = "".join(re.findall(r"[A-J]", flat)) if len(flat) < 60 and _SEVERAL.fullmatch(flat) else ""
+    return found if found and list(found) == sorted(set(found)) else None
 
 
 def choice_same(answer: str, target: str) -> bool | None:
     """Verdict where the target is an option letter, alone or with its content; None where it is none."""
     wanted = letter(target)
+    several = None if wanted else _letters(target)
+    if several is not None and (given := _letters(answer)) is not None:
+        return given == several
     if wanted is not None and target.strip(" $()[].").isascii():
+        if target.strip(" $") == wanted.lower() and letter(answer) and answer.strip(" $") == wanted:
+            return False  # the variable x is not X; option b may be written B
         given = letter(answer)
         if given is not None:
             return given == wanted if wanted == given or target.strip().strip("$") != "i" else None

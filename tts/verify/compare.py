@@ -10,7 +10,19 @@ import re
 from collections.abc import Sequence
 
 from tts.verify.choice import text_same
-from tts.verify.logic import is_nested, logic_same
+from tts.verify.families import reindexed
+from tts.verify.forms import (
+    alike,
+    all_of,
+    built,
+    componentwise,
+    excludes,
+    gathered,
+    items,
+    label_names,
+    named_point,
+)
+from tts.verify.logic import is_logical, logic_same
 from tts.verify.numbers import value_same
 from tts.verify.relations import (
     difference,
@@ -24,55 +36,17 @@ from tts.verify.relations import (
 from tts.verify.shapes import (
     PAIRS,
     SET_OPS,
+    components,
     every,
     is_formula,
     is_value,
     matrices_same,
+    rows,
     spans_same,
     vector,
     vectors_same,
 )
-from tts.verify.terms import NeedsSymbolic, Term, sym
-
-_DOMAINS = frozenset(["reals", "integers", "naturals", "rationals", "complexes", "R", "Z", "N", "Q", "C"])
-
-
-def items(term: Term) -> list[Term]:
-    """The members of a list or set, with plus-minus expanded and domains (n \\in Z) left out."""
-    parts = term.args if term.op in ("list", "set") else (term,)
-    flat: list[Term] = []
-    for part in parts:
-        if part.op == "rel" and part.name == "in" and len(parts) > 1 and _is_domain(part.args[1]):
-            continue
-        if part.op == "label" and part.args[0].op == "list":
-            part = part.args[0]
-        if part.op == "list" and part.name in ("{}", "and", "or", ",") and not any(is_equation(p) for p in part.args):
-            flat.extend(items(part))
-        else:
-            flat.extend(spread(part))
-    return flat
-
-
-def _is_domain(term: Term) -> bool:
-    return term.op == "sym" and term.name.partition("^")[0] in _DOMAINS
-
-
-def spread(term: Term) -> list[Term]:
-    """a \\pm b as two values; the signs of one expression go together, \\mp against \\pm."""
-    if not any(t.op == "pm" for t in term.walk()):
-        return [term]
-    return [_signed(term, True), _signed(term, False)]
-
-
-def _signed(term: Term, upper: bool) -> Term:
-    if not term.args:
-        return term
-    args = tuple(_signed(a, upper) for a in term.args)
-    if term.op != "pm":
-        return Term(term.op, args, term.name, term.number, term.places)
-    plus = upper == (term.name == "pm")
-    right = args[1] if plus else Term("neg", (args[1],))
-    return right if args[0].number == 0 and args[0].op == "num" else Term("add", (args[0], right))
+from tts.verify.terms import NeedsSymbolic, Term, num, sym
 
 
 def match_unordered(answers: Sequence[Term], targets: Sequence[Term]) -> bool | None:
@@ -103,8 +77,13 @@ def _distinct(terms: list[Term]) -> list[Term]:
 
 def same(answer: Term, target: Term) -> bool | None:
     """Whether the answer is what the target says."""
+    answer, target = built(answer), built(target)
     if answer == target:
         return True
+    if is_logical(answer) or is_logical(target):
+        verdict = logic_same(answer, target)
+        if verdict is not None:
+            return verdict
     if target.op == "list" or answer.op == "list":
         return _lists_same(answer, target)
     if answer.op == "text" or target.op == "text":
@@ -113,6 +92,11 @@ def same(answer: Term, target: Term) -> bool | None:
         return match_unordered(items(answer), items(target))
     if answer.op == "rel" or target.op == "rel" or answer.op == "label" or target.op == "label":
         return _statements_same(answer, target)
+    answer, target = named_point(answer, target), named_point(target, answer)
+    for one, other in ((answer, target), (target, answer)):
+        form = components(one, len(vector(other) or ()))
+        if form is not None:
+            return vectors_same(*((form, other) if one is answer else (other, form)), same)
     if is_value(answer) != is_value(target) and "set" not in (answer.op, target.op):
         return None if is_formula(answer) or is_formula(target) else False
     if (answer.op == "set" and target.op == "set") or (
@@ -123,6 +107,8 @@ def same(answer: Term, target: Term) -> bool | None:
         return match_unordered(_distinct(mine), _distinct(theirs)) if both else match_unordered(mine, theirs)
     if answer.op in SET_OPS or target.op in SET_OPS or sym("reals") in (answer, target):
         return spans_same(answer, target, same)
+    if answer.op == "matrix" and target.op == "bracket":
+        target = rows(target)
     if "matrix" in (answer.op, target.op) and vector(target) is None:
         return matrices_same(answer, target, same)
     if vector(target) is not None or answer.op == "tuple":
@@ -135,16 +121,17 @@ def _words(term: Term) -> str:
 
 
 def _lists_same(answer: Term, target: Term) -> bool | None:
-    if is_nested(answer) or is_nested(target):
-        verdict = logic_same(answer, target)
-        if verdict is not None:
-            return verdict
+    if answer.op == "list" and answer.name == "or" and is_value(target) and all(same(a, target) for a in answer.args):
+        return True  # 9/2 or 4.5
     if answer.op == "text" or target.op == "text":
         return _texts_same(answer, target)
     if answer.op == "rel" and answer.name == "=":
         answer = unlabelled(answer)
     if is_order(target) and len(target.args) > 2 and all(a.op == "sym" for a in target.args):  # b < a < c as b, a, c
         return _in_order(answer.args, target.args)
+    answer, target = componentwise(answer, target), componentwise(target, answer)
+    if any(excludes(t) for t in (answer, target)):
+        return spans_same(all_of(answer), all_of(target), same)
     conditions = [t for t in (answer, target) if t.op == "list" and t.name in ("and", "or")]
     if any(is_order(inner) for t in conditions for inner in t.walk()) or any(_is_system(t) for t in (answer, target)):
         return spans_same(answer, target, same)
@@ -160,12 +147,18 @@ def _lists_same(answer: Term, target: Term) -> bool | None:
         if len(mine) == len(theirs) and len(mine) > 1 and not any(t.op in PAIRS for t in (*mine, *theirs)):
             return _in_order(mine, theirs)
     mine, theirs = items(answer), items(target)
-    named = [_names(mine), _names(theirs)]
+    if answer.op == target.op == "list" and answer.name == target.name == "{}":  # a set has each member once
+        mine, theirs = _distinct(mine), _distinct(theirs)
+    named = [label_names(mine), label_names(theirs)]
     if all(named) and sorted(named[0]) == sorted(named[1]):
+        if len(set(named[0])) == len(mine):
+            values = dict(zip(named[0], mine, strict=True))
+            pairs = [(values[n], t) for n, t in zip(named[1], theirs, strict=True)]
+            return every([same(unlabelled(a), unlabelled(t)) for a, t in pairs])
         return match_unordered(mine, theirs)
     if len(mine) != len(theirs):
-        mine, theirs = _gathered(answer, mine), _gathered(target, theirs)
-    if all(named) and len(set(named[0])) > 1 and len(set(named[1])) > 1 and not _alike(named[0], named[1]):
+        mine, theirs = gathered(answer, mine), gathered(target, theirs)
+    if all(named) and len(set(named[0])) > 1 and len(set(named[1])) > 1 and not alike(named[0], named[1]):
         return False
     return match_unordered([unlabelled(t) for t in mine], [unlabelled(t) for t in theirs])
 
@@ -192,35 +185,6 @@ def _texts_same(answer: Term, target: Term) -> bool | None:
     return match_unordered(lists[0], lists[1])
 
 
-def _alike(first: list[str], second: list[str]) -> bool:
-    """Names that only differ in their index."""
-    return {n.partition("_")[0] for n in first} == {n.partition("_")[0] for n in second} or len(first) != len(second)
-
-
-def _names(terms: list[Term]) -> list[str]:
-    """The labels of labelled values; empty unless every value has one."""
-    names = [
-        repr(t.args[0]) if is_equation(t) and is_label(t.args[0]) else t.name if t.op == "label" else "" for t in terms
-    ]
-    return names if all(names) else []
-
-
-def _gathered(term: Term, parts: list[Term]) -> list[Term]:
-    """p = 5, q = 2; p = 7, q = 2 as two tuples; x = (1, 2) or (3, 4) as its tuples."""
-    names = _names(parts)
-    width = len(set(names))
-    if 1 < width < len(names) and names == names[:width] * (len(names) // width):  # p = 5, q = 2 and p = 7, q = 2
-        values = [unlabelled(p) for p in parts]
-        return [Term("tuple", tuple(values[i : i + width])) for i in range(0, len(values), width)]
-    if term.op == "list" and term.name in (";", "or") and all(t.op == "list" for t in term.args):
-        return [Term("tuple", tuple(unlabelled(a) for a in t.args)) for t in term.args]
-    out = []
-    for part in parts:
-        value = unlabelled(part)
-        out.extend(items(value) if value.op in ("list", "set") else [value])
-    return out
-
-
 def _alternatives_same(answer: Term, target: Term) -> bool | None:
     """Alternatives of equations as one product equation."""
     if not all(is_equation(t) for term in (answer, target) for t in (term.args if term.op == "list" else (term,))):
@@ -231,12 +195,34 @@ def _alternatives_same(answer: Term, target: Term) -> bool | None:
         return None
 
 
+def _answered(answer: Term, target: Term) -> bool | None:
+    """a + b = 7 where 7 is asked for: the answer repeats what was asked, in names without powers or numbers."""
+    if answer.op != "rel" or answer.name not in ("=", "~") or len(answer.args) != 2 or not is_value(target):
+        return False
+    left, right = answer.args
+    if _has_names(right) or _has_names(target) or right == num(0):
+        return False
+    asked = all(t.op in ("sym", "add", "neg", "mul", "div") or (t.op, t.name) == ("call", "abs") for t in left.walk())
+    return same(right, target) if asked else False
+
+
+def _has_names(term: Term) -> bool:
+    return any(t.op == "sym" or t.name.startswith("@") for t in term.walk())
+
+
 def _statements_same(answer: Term, target: Term) -> bool | None:
     if is_equation(answer) and is_equation(target):
+        if len(answer.args) == len(target.args) > 2 and match_unordered(answer.args, target.args):
+            return True
         if bool(answer.symbols()) != bool(target.symbols()) and not (
             is_label(answer.args[0]) or is_label(target.args[0])
         ):
             return False
+        if not (_has_names(answer) or _has_names(target)):
+            numerals = answer.name == target.name == "=" and all(a.op == "num" for a in (*answer.args, *target.args))
+            if numerals and False in (holds := [value_same(*t.args[:2]) for t in (answer, target)]):
+                return holds[0] == holds[1]  # 1 = 2 is as false as 3 = 4
+            return same(unlabelled(answer), unlabelled(target))
         a, t = unlabelled(answer), unlabelled(target)
         if a is not answer and t is not target and answer.args and target.args:
             mine, theirs = answer.args[0], target.args[0]
@@ -247,7 +233,8 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
                 or a.op in PAIRS
                 or "text" in (mine.op, theirs.op)
             ):
-                return same(a, t)
+                other = reindexed(a, t) if mine.op == "sym" and mine.name != "y" else None
+                return same(a, t) or (same(other, t) if other is not None else False)
         if len(answer.args) == len(target.args) == 2:
             return equations_same(answer, target)
     if is_order(target) or is_order(answer) or "!=" in answer.name.split(" ") or "!=" in target.name.split(" "):
@@ -258,5 +245,5 @@ def _statements_same(answer: Term, target: Term) -> bool | None:
             return True if True in parts else None if None in parts else False
     a, t = unlabelled(answer), unlabelled(target)
     if a is answer and t is target:
-        return False
+        return _answered(answer, target)
     return same(a, t)

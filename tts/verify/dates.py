@@ -17,12 +17,16 @@ _DATES = [
     re.compile(f"{_WEEKDAY}(?:the\\s+)?{_DAY}\\s+(?:of\\s+)?{_MONTH}{_YEAR}", re.IGNORECASE),
     re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?P<weekday>\b)"),
 ]
-_CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?\s*(?:(a|p)\.?\s?m\.?|o'clock)?", re.IGNORECASE)
+_NAMED = {"noon": 12, "12 noon": 12, "12:00 noon": 12, "midnight": 0, "12 midnight": 0, "12:00 midnight": 0}
+_CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?\s*(?:(a|p)\.?\s?m\.?)?", re.IGNORECASE)
 
 
 def clock(text: str) -> tuple[int, int, int, bool] | None:
     """(hour, minute, second, whether am or pm was said), on 24 hours where that is known."""
-    match = _CLOCK.fullmatch(tidy(text).strip(" ."))
+    flat = tidy(text).strip(" .").casefold()
+    if flat in _NAMED:
+        return _NAMED[flat], 0, 0, True
+    match = _CLOCK.fullmatch(re.sub(r"(?<=\d)\s*o'?clock$", ":00", flat))
     if match is None or not (match[2] or match[4]):
         return None
     hour, minute, second = int(match[1]), int(match[2] or 0), int(match[3] or 0)
@@ -40,16 +44,18 @@ def date(text: str) -> tuple[str, int, str] | None:
         match = pattern.fullmatch(flat)
         if match:
             month = match["month"].lower()[:3]
-            number = int(month) if month.isdigit() else [m[:3] for m in _MONTHS].index(month) + 1
+            number = int(month) if month.isdecimal() else [m[:3] for m in _MONTHS].index(month) + 1
             return str(number), int(match["day"]), match["year"] or ""
     return None
 
 
 def calendar_same(answer: str, target: str) -> bool | None:
     """Verdict on two times or two dates; None where either text is neither."""
-    if len(target) > 40 or len(answer) > 60 or not any(c.isdigit() for c in target):
+    if len(target) > 40 or len(answer) > 60 or not any(c.isdecimal() for c in target):
         return None
     a, t = clock(answer), clock(target)
+    if a and t and ("clock" in answer or "clock" in target):
+        return a[1:3] == t[1:3] and a[0] % 12 == t[0] % 12 and (not (a[3] and t[3]) or a[0] == t[0])
     if a and t and (a[3] or t[3]):
         return a[:3] == t[:3] or (t[3] and not a[3] and a[0] == (t[0] % 12 or 12) and a[1:3] == t[1:3])
     dates = date(answer), date(target)

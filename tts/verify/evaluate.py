@@ -13,6 +13,12 @@ from tts.verify.numeric import _DUST, _HUGE, Point, Undefined, check_size, exact
 from tts.verify.terms import NeedsSymbolic, Term, TooLarge
 
 _MAX_SUMMANDS = 300
+_LOST = 10**14
+
+
+def _inexact(args: tuple[Term, ...]) -> bool:
+    """Whether a sum has powers or functions in it, whose values are rounded."""
+    return any(t.op in ("call", "pow") for a in args for t in a.walk())
 
 
 def evaluate(term: Term, point: Point, real_roots: bool = False) -> Any:
@@ -35,7 +41,10 @@ def evaluate(term: Term, point: Point, real_roots: bool = False) -> Any:
             raise Undefined
         return {"pi": mp.pi, "e": mp.e, "i": mp.j}[term.name] * 1
     if op == "add":
-        return total([evaluate(a, point, real_roots) for a in args])
+        summands = [evaluate(a, point, real_roots) for a in args]
+        value = total(summands)
+        point.cancelled |= bool(abs(value) * _LOST < max(map(abs, summands))) and _inexact(args)
+        return value
     if op == "neg":
         return -evaluate(args[0], point, real_roots)
     if op == "mul":
@@ -184,7 +193,7 @@ _ONE: dict[str, Callable[[Any], Any]] = {
     "abs": abs,
     "floor": _whole(mp.floor), "ceil": _whole(mp.ceil), "factorial": lambda x: _gamma(x + 1), "gammafn": _gamma,
     "re": lambda x: x.real, "im": lambda x: x.imag if isinstance(x, mp.mpc) else mp.zero, "arg": mp.arg, "erf": mp.erf,
-    "sign": lambda x: mp.sign(x), "cbrt": mp.cbrt,
+    "sign": lambda x: mp.sign(x), "cbrt": mp.cbrt, "conj": mp.conj,
 }  # fmt: skip
 
 
@@ -192,7 +201,7 @@ def _call(term: Term, point: Point, real_roots: bool) -> Any:
     name = term.name
     if name in ("sum", "prod"):
         return _series(term, point, real_roots)
-    if name in ("int", "lim", "det", "gcd", "lcm", "mod"):
+    if name in ("int", "lim", "det", "gcd", "lcm", "mod", "pmod", "diff", "factorial2"):
         raise NeedsSymbolic(name)
     args = [evaluate(a, point, real_roots) for a in term.args]
     if name.startswith("@"):
@@ -209,6 +218,8 @@ def _call(term: Term, point: Point, real_roots: bool) -> Any:
     if name == "binomial" and len(args) == 2:
         n, k = args
         return _gamma(n + 1) / (_gamma(k + 1) * _gamma(n - k + 1))
+    if name == "perm" and len(args) == 2:
+        return _gamma(args[0] + 1) / _gamma(args[0] - args[1] + 1)
     if name in ("max", "min") and args:
         return _real_only(max if name == "max" else min)(args)
     if name in _ONE and len(args) == 1:

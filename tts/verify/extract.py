@@ -29,9 +29,13 @@ _PHRASE = re.compile(
 )
 _FINAL = re.compile(r"\bfinal answer\b\W{0,3}(?:is\s|:)\s*(?!.{0,60}boxed)", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"[-−+]?(?:\$\s*)?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)(?:\s*/\s*\d+(?!\d|\.\d))?(?:\s*\\?%)?"
+    r"[-−+]?(?:\$\s*)?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)(?:\s*/\s*\d+(?!\d|\.\d))?"
+    r"(?:\s*\\?%|\s+(?:hundred|thousand|million|billion|trillion)\b)?"
 )
-_PROSE = re.compile(r"[^\W\d_]{2,}[^\S\n]+[^\W\d_]{2,}|[^\W\d_]{2,}\.\s+[A-Z]")
+_PROSE = re.compile(r"(?<![^\W\d_])[^\W\d_]{2,}(?:[^\S\n]+[^\W\d_]{2}|\.\s+[A-Z])")
+_REASONS = re.compile(
+    r",?\s+not\s+-?[\d.,]+(?=\s|$)|,?\s+(?:rather than|because|since|as|which|so that|where|when|due)\s"
+)
 _TAG = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
 
 
@@ -102,6 +106,12 @@ def boxed(text: str) -> str | None:
     return ", ".join(_unboxed(c) for c in seen)
 
 
+def is_cut(text: str) -> bool:
+    """Whether the last box never closes: the response was cut inside its answer."""
+    starts = [m.end() for m in _BOX.finditer(text)]
+    return bool(starts) and text[starts[-1]] == "{" and _balanced(text, starts[-1]) < 0
+
+
 def _unboxed(text: str) -> str:
     match = _BOX.match(text.strip())
     if match and text.strip()[match.end()] == "{" and text.strip().endswith("}"):
@@ -130,7 +140,7 @@ def phrase(text: str) -> str | None:
     """After "the answer is", "Final answer:", "Answer:" and the like, the last one that something follows."""
     tail = text[-_TAIL:]
     for match in reversed(list(_PHRASE.finditer(tail))):
-        value = _said(tail[match.end() :])
+        value = _said(tail[match.end() :].lstrip("} "))
         if value:
             return value
     return None
@@ -147,7 +157,11 @@ def _said(rest: str) -> str | None:
     if bold:
         line = bold[1]
     sentence = re.split(r"(?<=[^A-Z\d])\.(?=\s|$)|(?<=[\d)}\]$])\.(?=\s|$)|(?<=[A-Z])\.\s", line, maxsplit=1)[0]
-    sentence = re.split(r",?\s+(?:because|since|as|which|so that|where|when|due)\s", sentence, maxsplit=1)[0]
+    sentence = re.split(
+        r",?\s+not\s+-?[\d.,]+(?=\s|$)|,?\s+(?:rather than|because|since|as|which|so that|where|when|due)\s",
+        sentence,
+        maxsplit=1,
+    )[0]
     sentence = sentence.strip().strip("*_` ").rstrip(".,;")
     wordy = re.match(r"(?:The|the|That|It|A|An)\s+[^=]{1,80}?\s(?:is|are|equals?|=)\s+(.+)", sentence)
     return (wordy[1] if wordy else sentence).strip() or None
@@ -182,8 +196,16 @@ def is_prose(text: str) -> bool:
     return bool(_PROSE.search(flat)) or any("\u4e00" <= c <= "\u9fff" for c in flat[:500])
 
 
+def tagged(text: str) -> str | None:
+    """What stands between the last <answer> and its end, over several lines where it does."""
+    end = text.rfind("</answer>")
+    start = text.rfind("<answer>", 0, end) if end >= 0 else -1
+    return text[start + len("<answer>") : end].strip("\n").rstrip() or None if start >= 0 else None
+
+
 _METHODS: dict[str, Callable[[str], str | None]] = {
     "boxed": boxed,
+    "tag": tagged,
     "hash": hashed,
     "phrase": phrase,
     "choice": option_in,
@@ -195,7 +217,7 @@ _METHODS: dict[str, Callable[[str], str | None]] = {
 def extract(text: str, methods: Sequence[str] = DEFAULT) -> str | None:
     """The answer in a whole response, by the first method that finds one; None if none does.
 
-    `methods`: boxed, hash, phrase, choice, last-number, bare.
+    `methods`: boxed, tag, hash, phrase, choice, last-number, bare.
     """
     part = answered_part(text)
     if part is None:

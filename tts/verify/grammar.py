@@ -7,9 +7,8 @@ and the text layer decides.
 
 from __future__ import annotations
 
-import re
-
 from tts.verify.atoms import Atoms
+from tts.verify.notation import english_brackets
 from tts.verify.reading import respell
 from tts.verify.terms import MAX_CHARS, MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num, sym
 from tts.verify.tokens import tokenise
@@ -18,8 +17,11 @@ _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "=>": "=>", "lt": "<", "gt": ">", "le": "<=",
     "ge": ">=", "leq": "<=", "geq": ">=", "leqslant": "<=", "geqslant": ">=", "leqq": "<=", "geqq": ">=", "ne": "!=",
     "neq": "!=", "approx": "~", "simeq": "~", "sim": "~", "equiv": "=", "doteq": "=", "in": "in", "notin": "notin",
-    "cong": "~",
+    "cong": "~", "to": "->", "->": "->", "rightarrow": "->", "longrightarrow": "->", "Rightarrow": "=>",
+    "implies": "=>", "iff": "<=>", "Leftrightarrow": "<=>", "leftrightarrow": "<=>",
 }  # fmt: skip
+_CONNECTIVES = {"implies": "=>", "iff": "<=>", "xor": "xor", "nand": "nand", "nor": "nor"}
+_NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "!=", "!=": "="}
 _SETS = {"cup": "union", "bigcup": "union", "cap": "inter", "setminus": "minus", "backslash": "minus"}
 _QUALIFYING = frozenset(["not", "no", "except", "least", "most", "more", "less", "fewer", "than", "under", "over"])
 _TIMES = frozenset(["*", "cdot", "times", "ast", "bullet", "cdotp"])
@@ -76,7 +78,7 @@ class Parser(Atoms):
         words: list[str] = []
         while self.relation_sign() in ("=", "~"):  # "= 5", "about 3.14"
             self.advance()
-        while self.peek().kind in ("word", "text"):
+        while self.peek().kind in ("word", "text") and not self.is_negation():
             words.append(self.advance().text)
             if self.peek().kind == "num" and self.peek(1).text == ":":
                 words.append(self.advance().text)
@@ -91,7 +93,7 @@ class Parser(Atoms):
 
     def relation(self) -> Term:
         """Operands joined by =, <, \\in and so on."""
-        operands, names = [self.union()], []
+        operands, names = [self.operand()], []
         while (sign := self.relation_sign()) is not None:
             self.advance()
             names.append(sign)
@@ -101,11 +103,34 @@ class Parser(Atoms):
             if self.peek().kind in ("text", "word"):
                 operands.append(Term("text", name=self.prose()))
             else:
-                operands.append(self.units(self.union()))
+                operands.append(self.units(self.operand()))
         return Term("rel", tuple(operands), " ".join(names)) if names else operands[0]
+
+    def operand(self) -> Term:
+        """One side of a relation, negated or not: not (x > 2) is x <= 2."""
+        if not self.is_negation():
+            return self.union()
+        self.advance()
+        with self.deeper():
+            value = self.operand()
+        if value.op == "rel" and value.name in _NEGATED:
+            return Term("rel", value.args, _NEGATED[value.name])
+        if value.op not in ("sym", "list", "rel"):
+            raise Unparsed("negated or qualified")
+        return Term("list", (value,), "not")
+
+    def is_negation(self) -> bool:
+        """A "not" before a statement; "not 5" and "not odd" are prose."""
+        token, following = self.peek(), self.peek(1)
+        said = token[:2] == ("word", "not") or (token.kind == "cmd" and token.text in ("lnot", "neg"))
+        return said and (following.text in ("(", "not", "lnot", "neg") or following.kind == "sym")
 
     def relation_sign(self) -> str | None:
         token = self.peek()
+        if token.kind == "word":
+            return _CONNECTIVES.get(token.text)
+        if self.conditional and token.text in ("|", "mid"):
+            return "|"  # P(A|B)
         return _RELATIONS.get(token.text) if token.kind in ("op", "cmd") else None
 
     def union(self) -> Term:
@@ -164,7 +189,7 @@ class Parser(Atoms):
                     left = Term("div", (left, right)) if text == "over" else Term("call", (left, right), "binomial")
                 elif text in ("bmod", "mod", "pmod") and power <= 15:
                     self.advance()
-                    left = Term("call", (left, self.signed(16)), "mod")
+                    left = Term("call", (left, self.signed(16)), "pmod" if text == "pmod" else "mod")
                 elif power <= 20 and self.starts_factor():
                     left = self.implicit(left)
                 else:
@@ -205,7 +230,9 @@ class Parser(Atoms):
         mixed = self.mixed(left)
         if mixed is not None:
             return self.postfix(mixed)
-        call = left.op == "sym" and self.peek().text == "(" and not self.peek().spaced
+        call = left.op == "sym" and not self.peek().spaced and (
+            self.peek().text == "(" or (self.peek().text == "[" and left.name in ("E", "P", "Var"))
+        )  # fmt: skip
         right = self.factor()
         if call:
             return Term("mul", (left, right), "()")  # P(x): perhaps a function, which matters left of an equals sign
@@ -234,13 +261,6 @@ def _listed(items: list[Term], seps: set[str]) -> Term:
     return Term("list", tuple(items), "or" if "or" in seps else "and" if "and" in seps else ",")
 
 
-def _english_bracket(match: re.Match[str]) -> str:
-    before, left, low, high, right = match.groups()
-    if left == "[" and right == "]":
-        return match[0]
-    return f"{before}{'(' if left == ']' else '['}{low},{high}{')' if right == '[' else ']'}"
-
-
 def _check_depth(term: Term) -> None:
     """Left-leaning chains (1/1/1/...) are no nesting for the parser, but are for whoever walks the tree."""
     level, depth = [term], 0
@@ -251,8 +271,7 @@ def _check_depth(term: Term) -> None:
         level = [child for node in level for child in node.args]
 
 
-_CLOSING = re.compile(r"[\s.,;^_]+$")
-_FRENCH = re.compile(r"(^\s*|\\cup\s*|\\in\s*|=\s*)([\[\]])([^][(){};,]{1,80})[;,]([^][();,]{1,80})([\[\]])")
+_CLOSING = " \t\n\r\f\v.,;^_"
 _NOWHERE: frozenset[str] = frozenset()
 
 
@@ -265,10 +284,10 @@ def parse(text: str, thousands: bool = True) -> Term:
     """
     if len(text) > MAX_CHARS:
         raise TooLarge("characters")
-    spelled = _CLOSING.sub("", respell(text.strip('*`"\n ')))
+    spelled = respell(text.strip('*`"\n ')).rstrip(_CLOSING)
     if spelled.endswith("\\"):
         spelled = spelled.rstrip("\\ ")
-    spelled = _FRENCH.sub(_english_bracket, spelled)  # ]0, 1[ is (0, 1)
+    spelled = english_brackets(spelled)
     tokens = tokenise(spelled, thousands)
     if not tokens:
         raise Unparsed("empty")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from tts.verify.terms import MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num
+from tts.verify.terms import MAX_DEPTH, MAX_ITEMS, Term, TooLarge, Unparsed, num, sym
 from tts.verify.tokens import Token
 
 _END = Token("end", "")
@@ -12,7 +12,8 @@ _MATRICES = frozenset(["matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "ar
 _ROWS = frozenset(["cases", "aligned", "align", "align*", "gathered", "split", "dcases", "gather", "gather*"])
 _ARITY = {
     "log": (1, 2), "binomial": (2, 2), "mod": (2, 2), "gcd": (1, MAX_ITEMS), "lcm": (1, MAX_ITEMS),
-    "max": (1, MAX_ITEMS), "min": (1, MAX_ITEMS), "root": (2, 2),
+    "max": (1, MAX_ITEMS), "min": (1, MAX_ITEMS), "root": (2, 2), "perm": (2, 2), "diff": (2, 2), "int": (2, 4),
+    "sum": (4, 4), "prod": (4, 4), "lim": (3, 3), "lg": (1, 2),
 }  # fmt: skip
 _RAISED = frozenset(["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "sech", "csch"])
 
@@ -26,6 +27,7 @@ class Layouts:
         self.depth = 0
         self.bars = 0
         self.ratios = True
+        self.conditional = False
 
     # supplied by the other half of the grammar
     def statements(self, closers: frozenset[str]) -> Term:
@@ -85,7 +87,9 @@ class Layouts:
 
     def bracketed(self, opener: str) -> Term:
         """( or [ up to its closer: a value, a tuple, or an interval."""
+        conditional, self.conditional = self.conditional, self.at > 1 and self.tokens[self.at - 2].text in ("P", "E")
         value = self.inside(frozenset([")", "]"]))
+        self.conditional = conditional
         closer = self.expect(")", "]")
         parts = value.args if value.op == "list" and value.name in (",", ";", "") else (value,)
         if opener == "(" and closer == ")":
@@ -119,7 +123,7 @@ class Layouts:
         if token.kind == "num" and len(token.text) > 1:
             digit, rest = token.text[0], token.text[1:]
             self.tokens[self.at : self.at + 1] = [Token("num", digit, token.spaced), Token("num", rest)]
-            if not digit.isdigit() or not rest.isdigit():
+            if not digit.isdecimal() or not rest.isdecimal():
                 raise Unparsed("decimal as a bare argument")
         with self.deeper():
             return self.primary()
@@ -217,6 +221,8 @@ class Layouts:
         """A named function with its subscript, power and argument: \\log_2 8, sin^2 x, cos^(-1)(x)."""
         power: Term | None = None
         base: Term | None = None
+        if name in ("max", "min") and self.peek().text in ("=", ":"):
+            return sym(name)
         for _ in range(2):
             if self.peek().text == "^" and self.peek().kind == "op":
                 self.advance()
@@ -225,10 +231,16 @@ class Layouts:
                 self.advance()
                 base = self.argument() if self.peek().kind != "num" else self.primary()
         args = self.applied(name)
+        if not args:
+            raise Unparsed(f"{name} of nothing")
         if name in ("max", "min", "gcd", "lcm") and len(args) == 1 and args[0].op in ("set", "list", "tuple"):
             args = args[0].args
         if name == "log" and base is not None:
             args = (args[0], base)
+        if name == "lg" and len(args) == 2:
+            name = "log"
+        if name in ("diff", "int", "sum", "prod", "lim") and not any(a.op == "sym" for a in args[1:2]):
+            raise Unparsed(f"{name} over no name")
         if name in ("lg", "lb"):
             name, args = "log", (args[0], num(10 if name == "lg" else 2))
         if name in _RAISED and power in (num(-1), Term("neg", (num(1),))):

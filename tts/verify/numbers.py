@@ -10,16 +10,15 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from tts.verify.evaluate import evaluate
-from tts.verify.numeric import Point, Undefined, close, exact, is_real, mp
-from tts.verify.terms import NeedsSymbolic, Term, TooLarge, substitute, sym
+from tts.verify.families import renamings
+from tts.verify.numeric import Undefined, close, exact, is_real, mp
+from tts.verify.sampling import numeric_same
+from tts.verify.terms import Term, num
 from tts.verify.units import agree, plain_unit
 
 _LONG = 12
 _LETTERS = frozenset("msghLlJNWKVA")
 """Units of one letter, which the grammar reads as names."""
-_POINTS = 8
-_ENOUGH = 4
 _WRAPPERS = ("unit", "label", "bracket", "list", "set")
 
 
@@ -55,10 +54,10 @@ def significant(term: Term) -> tuple[Fraction, int, int] | None:
     return sign * term.number, term.places, digits
 
 
-def rounds_to(value: Any, target: Term) -> bool:
-    """Whether `value` is the decimal `target` at its printed precision. Never for targets without decimals."""
+def rounds_to(value: Any, target: Term, least: int = 3) -> bool:
+    """Whether `value` is the decimal `target` at its printed precision, of `least` significant digits or more."""
     printed = significant(target)
-    if printed is None or printed[2] < 3:
+    if printed is None or printed[2] < least:
         return False
     shown, places, digits = printed
     half = mp.mpf(10) ** (-places) * (2 if digits >= _LONG else 0.5)
@@ -76,7 +75,8 @@ def _printed_alike(answer: Term, target: Term, a: Any, t: Any) -> bool:
     if wanted is not None:
         if given is not None and given[1] <= wanted[1] and given[2] < _LONG:
             return False
-        return rounds_to(a, target)
+        fraction = given is None and wanted[1] == 2  # 2/3 for 0.67, but not 0.666
+        return rounds_to(a, target, 2 if fraction else 3)
     if given is None or not is_real(t):
         return False
     if given[2] >= _LONG and abs(_mp(given[0]) - t.real) <= 2 * mp.mpf(10) ** (-given[1]):
@@ -91,9 +91,13 @@ def value_same(answer: Term, target: Term) -> bool | None:
     if answer.op == "unit" or target.op == "unit":
         answer, target = _with_unit(answer), _with_unit(target)
         return _unit_same(answer, target)
+    if answer.op in ("mul", "div") and answer.symbols() and not target.symbols():
+        answer = _with_unit(answer)  # 5 m/s for 5
     answer, target = bare(answer), bare(target)
     if is_infinite(answer) or is_infinite(target):
-        return answer == target
+        if answer == target:
+            return True
+        return None if any(t.name in ("lim", "int", "sum") for t in (*answer.walk(), *target.walk())) else False
     if "percent" in (answer.op, target.op) and answer.op != target.op:
         if any(t.op == "degree" for term in (answer, target) for t in term.walk()):
             return False
@@ -113,6 +117,8 @@ def value_same(answer: Term, target: Term) -> bool | None:
         return exact(answer) == exact(target) if answer.op == "base" else False
     if "ratio" in (answer.op, target.op) and answer.op == target.op:
         return _ratio_same(answer, target)
+    if answer.op == target.op == "call" and answer.name == target.name == "pmod":
+        return value_same(answer.args[1], target.args[1]) and _expression_same(answer, target)
     return _expression_same(answer, target)
 
 
@@ -120,12 +126,34 @@ _HUNDRED = Term("num", number=Fraction(100))
 
 
 def _with_unit(term: Term) -> Term:
-    """5 m as a value in metres, where the other side has a unit in words."""
-    if term.op != "mul" or term.name:
+    """5 m, 9.8 m/s^2 as a value with a unit, where the other side has a unit in words."""
+    factors: list[Term] = []
+    powers: dict[str, int] = {}
+    if term.op not in ("mul", "div") or term.name or not _split(term, 1, factors, powers) or not powers or not factors:
         return term
-    *factors, last = term.args
     rest = Term("mul", tuple(factors)) if len(factors) > 1 else factors[0]
-    return Term("unit", (rest,), last.name) if last.name in _LETTERS and not rest.symbols() else term
+    return Term("unit", (rest,), " ".join(name if p == 1 else f"{name}^{p}" for name, p in powers.items()))
+
+
+def _split(term: Term, sign: int, factors: list[Term], powers: dict[str, int]) -> bool:
+    """Sorts the factors of a product into numbers and powers of unit letters; False if there is anything else."""
+    if not term.symbols():
+        factors.append(term if sign > 0 else Term("div", (num(1), term)))
+        return True
+    if term.op == "mul":
+        return all(_split(a, sign, factors, powers) for a in term.args)
+    if term.op == "div":
+        return _split(term.args[0], sign, factors, powers) and _split(term.args[1], -sign, factors, powers)
+    power = 1
+    if term.op == "pow":
+        number = exact(term.args[1])
+        if number is None or number.denominator != 1:
+            return False
+        power, term = int(number), term.args[0]
+    if term.op != "sym" or term.name not in _LETTERS:
+        return False
+    powers[term.name] = powers.get(term.name, 0) + sign * power
+    return True
 
 
 def _unit_same(answer: Term, target: Term) -> bool | None:
@@ -172,13 +200,12 @@ def _expression_same(answer: Term, target: Term) -> bool | None:
         return False
     if a is not None and t is not None:
         return a == t or _printed_alike(answer, target, _mp(a), _mp(t))
-    result = numeric_same(answer, target)
+    result = numeric_same(answer, target, _printed_alike)
     if result is not True:
-        for other in (_same_family(answer, target), _renamed_constants(answer, target)):
-            if other is not None and numeric_same(other, target):
-                return True
+        if any(numeric_same(other, target, _printed_alike) for other in renamings(answer, target)):
+            return True
         if result is False and any(t.op == "call" and t.name == "log" for x in (answer, target) for t in x.walk()):
-            return numeric_same(_decimal(answer), _decimal(target))
+            return numeric_same(_decimal(answer), _decimal(target), _printed_alike)
     return result
 
 
@@ -188,82 +215,3 @@ def _decimal(term: Term) -> Term:
     if term.op == "call" and term.name == "log" and len(args) == 1:
         args = (*args, Term("num", number=Fraction(10)))
     return Term(term.op, args, term.name, term.number, term.places)
-
-
-def _renamed_constants(answer: Term, target: Term) -> Term | None:
-    """`answer` with I for i and E for e, as computer algebra prints them, where the target knows no such name."""
-    extra = answer.symbols() - target.symbols()
-    names: dict[str, Term] = {n: Term("const", name=n.lower()) for n in ("I", "E") if n in extra}
-    return substitute(answer, names) if names else None
-
-
-def _same_family(answer: Term, target: Term) -> Term | None:
-    """`answer` with its integer parameter named as the target's: n pi for k pi."""
-    extra, missing = answer.symbols() - target.symbols(), target.symbols() - answer.symbols()
-    if len(extra) != 1 or len(missing) != 1:
-        return None
-    old, new = next(iter(extra)), next(iter(missing))
-    additive = [{a.name for a in x.args if a.op == "sym"} if x.op == "add" else set() for x in (answer, target)]
-    if old in additive[0] and new in additive[1] and old[0] in "cCkK" and new[0] in "cCkK":  # constants of integration
-        return substitute(answer, {old: sym(new)})
-    if old[0] not in "knmlCcKjtpqrN" or new[0] not in "knmlCcKjtpqrN" or not _has_parameter(target, new):
-        return None
-    return substitute(answer, {old: sym(new)})
-
-
-def _has_parameter(term: Term, name: str) -> bool:
-    """Whether `name` multiplies pi, i or a number of degrees somewhere in `term`: a family of angles."""
-    angles = [node for node in term.walk() if node.op in ("mul", "div") and name in node.symbols()]
-    return any(t.op == "degree" or (t.op == "const" and t.name == "pi") for node in angles for t in node.walk())
-
-
-def numeric_same(answer: Term, target: Term) -> bool | None:
-    """Agreement at random points with 52 digits, in either convention for odd roots."""
-    result = _agreement(answer, target, real_roots=False)
-    if result is not True and any(t.op == "pow" and t.args[1].op in ("div", "num", "neg") for t in answer.walk()):
-        return _agreement(answer, target, real_roots=True) or result
-    return result
-
-
-def _agreement(answer: Term, target: Term, real_roots: bool) -> bool | None:
-    closed = not _open(answer) and not _open(target)
-    imaginary = any(t.op == "const" and t.name == "i" for term in (answer, target) for t in term.walk())
-    several = len(answer.symbols() | target.symbols()) > 1
-    agreed = clashed = 0
-    for n in range(1 if closed else _POINTS):
-        point = Point(n)
-        try:
-            a, t = evaluate(answer, point, real_roots), evaluate(target, point, real_roots)
-        except NeedsSymbolic:
-            return None
-        except (Undefined, TooLarge, ArithmeticError, ValueError) as error:
-            if closed and isinstance(error, TooLarge):
-                raise
-            continue
-        if close(a, t):
-            agreed += 1
-            if agreed >= _ENOUGH and n >= 6:
-                break
-        elif closed:
-            return _printed_alike(answer, target, a, t)
-        elif (is_real(a) and is_real(t) and not (several and point.left_reals)) or imaginary:
-            return False
-        elif is_real(a) == is_real(t):
-            same_branch = _same_branch(a, t)
-            agreed += same_branch
-            clashed += not same_branch
-    if closed:
-        return True if agreed else None
-    if agreed >= 3 and agreed > clashed:
-        return True
-    return False if clashed else None
-
-
-def _same_branch(a: Any, t: Any) -> bool:
-    """Complex values that differ by whole turns of a logarithm, off the real domain."""
-    turns = (a - t) / (2 * mp.pi * mp.j)
-    return bool(abs(turns - mp.nint(turns.real)) < mp.mpf(10) ** -30)
-
-
-def _open(term: Term) -> bool:
-    return any(t.op == "sym" or (t.op == "call" and t.name.startswith("@")) for t in term.walk())

@@ -75,6 +75,25 @@ def exact(term: Term) -> Fraction | None:
     return None
 
 
+def counting(term: Term) -> Term | None:
+    """C(5, 2) and P(5, 2) as choices and permutations; None for any other product."""
+    name, pair = term.args
+    if name.op != "sym" or name.name not in ("C", "P") or pair.op != "tuple" or len(pair.args) != 2:
+        return None
+    if any(a.op != "num" or a.number is None or a.number.denominator != 1 for a in pair.args):
+        return None
+    return Term("call", pair.args, "binomial" if name.name == "C" else "perm")
+
+
+def counted(term: Term) -> Term:
+    """`term` with every C(n, k) and P(n, k) in it read so."""
+    if not term.args:
+        return term
+    if term.op == "mul" and term.name == "()" and (call := counting(term)) is not None:
+        return call
+    return Term(term.op, tuple(map(counted, term.args)), term.name, term.number, term.places)
+
+
 def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
     if exponent.denominator != 1:
         if base < 0 or exponent.denominator > 64:
@@ -138,6 +157,20 @@ def _factorial(values: list[Fraction]) -> Fraction | None:
     return Fraction(int(ifac(int(n))))
 
 
+def _double_factorial(values: list[Fraction]) -> Fraction | None:
+    n = values[0]
+    if n.denominator != 1 or not 0 <= n <= 2_000:
+        return None
+    return Fraction(math.prod(range(int(n), 0, -2)))
+
+
+def _permutations(values: list[Fraction]) -> Fraction | None:
+    n, k = values[0], values[1]
+    if n.denominator != 1 or k.denominator != 1 or not 0 <= k <= n <= 2_000:
+        return None
+    return Fraction(math.perm(int(n), int(k)))
+
+
 def _binomial(values: list[Fraction]) -> Fraction | None:
     n, k = values[0], values[1]
     if n.denominator != 1 or k.denominator != 1 or not 0 <= k <= n <= 4_000:
@@ -165,12 +198,15 @@ def _lcm(values: list[Fraction]) -> Fraction:
 
 _INTEGRAL: dict[str, Callable[[list[Fraction]], Fraction | None]] = {
     "factorial": _factorial,
+    "factorial2": _double_factorial,
+    "perm": _permutations,
     "binomial": _binomial,
     "gcd": _gcd,
     "lcm": _lcm,
     "max": max,
     "min": min,
     "mod": lambda v: v[0] % v[1] if len(v) == 2 and v[1] else None,
+    "pmod": lambda v: v[0] % v[1] if len(v) == 2 and v[1] else None,
     "sign": lambda v: Fraction((v[0] > 0) - (v[0] < 0)),
 }
 
@@ -178,7 +214,8 @@ _INTEGRAL: dict[str, Callable[[list[Fraction]], Fraction | None]] = {
 class Point:
     """Values for names, drawn from the point's number and the name; and for unknown functions, by the same.
 
-    `left_reals` is set by an evaluation that met the root or logarithm of a negative number.
+    `cancelled` is set by an evaluation that lost more than fourteen digits in a sum, `left_reals` by one
+    that met the root or logarithm of a negative number.
     """
 
     RANGES = (
@@ -195,6 +232,7 @@ class Point:
     def __init__(self, number: int, bound: Mapping[str, Any] | None = None) -> None:
         self.number = number
         self.left_reals = False
+        self.cancelled = False
         self.values: dict[str, Any] = dict(bound or {})
 
     def value(self, name: str) -> Any:

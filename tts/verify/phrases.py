@@ -1,15 +1,24 @@
-"""Words around mathematics: units, prose, subscripts, number bases; and the signs with limits (sum, integral)."""
+"""Words around mathematics: units, prose, subscripts, number bases."""
 
 from __future__ import annotations
 
-from tts.verify.layouts import Layouts
-from tts.verify.terms import Term, Unparsed, num, sym
+from fractions import Fraction
+
+from tts.verify.calculus import Calculus
+from tts.verify.terms import Term, TooLarge, Unparsed, num
+from tts.verify.units import convert
 
 _QUALIFIERS = [[w] for w in ("for", "where", "with", "if", "when", "such", "whenever", "provided", "as", "given")]
+_MAGNITUDES = {
+    "hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
+}  # fmt: skip
+_LARGEST = 200
+_BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+          "ten": "10", "twelve": "12", "sixteen": "16"}  # fmt: skip
 _STOPS = frozenset([",", ";", "and", "or", ")", "]", "}", "=", "<", ">", "<=", ">=", "!=", "|", "&"])
 
 
-class Phrases(Layouts):
+class Phrases(Calculus):
     """What is neither a factor nor an operator."""
 
     def is_reals(self, term: Term) -> bool:
@@ -41,7 +50,11 @@ class Phrases(Layouts):
 
     def units(self, value: Term) -> Term:
         """Words after a value are its unit: 5 cm^2, 64 square feet, 42 because it says so."""
+        value = self.magnitude(value)
         if self.peek().kind not in ("word", "text") or self.qualified():
+            return value
+        value, parts = self.compound(value)
+        if parts:
             return value
         words: list[str] = []
         while True:
@@ -58,10 +71,57 @@ class Phrases(Layouts):
                 words.append(self.advance().text)
             else:
                 break
+        if words[:1] == ["or"] or words[0].startswith("or "):
+            raise Unparsed("negated or qualified")  # 3 or more
         token = self.peek()
         if token.kind != "end" and token.text not in _STOPS and token.text != "\\":
             raise Unparsed("words in the middle of an expression")
         return Term("unit", (value,), " ".join(words))
+
+    def magnitude(self, value: Term) -> Term:
+        """5 million, 2 dozen, 3 hundred thousand: the number that the words make of it."""
+        if value.op != "num" or value.number is None:
+            return value
+        total, words = value.number, self.peek().text.lower().split()
+        if len(words) > 9:
+            return value
+        while self.peek().kind in ("word", "text") and words and words[0].rstrip("s") in _MAGNITUDES:
+            if total.numerator.bit_length() > _LARGEST:
+                raise TooLarge("magnitude")
+            while words and words[0].rstrip("s") in _MAGNITUDES:
+                total *= _MAGNITUDES[words.pop(0).rstrip("s")]
+            token = self.advance()
+            if words:
+                self.at -= 1
+                self.tokens[self.at] = token._replace(text=" ".join(words))
+            else:
+                words = self.peek().text.lower().split()
+        return value if total == value.number else num(total)
+
+    def compound(self, value: Term) -> tuple[Term, bool]:
+        """2 hours 30 minutes, 5 feet 6 inches: one quantity in its first unit."""
+        start, first = self.at, self.peek().text
+        total, parts = value.number, 0
+        while total is not None and value.op == "num":
+            before = self.at
+            self.advance()
+            if self.peek().text in ("and", ",") and self.peek().kind == "op":
+                self.advance()
+            more, unit = self.peek(), self.peek(1)
+            factor = None
+            if more.kind == "num" and unit.kind in ("word", "text", "sym") and more.text.replace(".", "").isdecimal():
+                factor = convert(unit.text, first)
+            if factor is None or factor >= 1:
+                self.at = before
+                break
+            total += Fraction(more.text) * factor
+            parts += 1
+            self.advance()
+        if not parts:
+            self.at = start
+            return value, False
+        self.advance()
+        return Term("unit", (num(total or 0),), first), True
 
     def raw_script(self) -> str:
         """A subscript as text: x_1 and x_{1} are one name."""
@@ -80,57 +140,12 @@ class Phrases(Layouts):
 
     def based(self, value: Term) -> Term:
         """4210_{7}: a numeral with its base."""
-        script = self.raw_script().removeprefix("base").removeprefix("text").strip()
-        if value.number is None or value.number.denominator != 1 or not script.isdigit() or value.places != -1:
+        script = self.raw_script().removeprefix("base").removeprefix("text").strip(" ()")
+        script = _BASES.get(script.lower(), script)
+        if value.number is None or value.number.denominator != 1 or not script.isdecimal() or value.places != -1:
             raise Unparsed("subscript on a number")
         base, digits = int(script), str(abs(value.number))
         if not 2 <= base <= 36 or any(int(d) >= base for d in digits):
             raise Unparsed("base")
         meant = int(digits, base)
         return Term("base", (num(-meant if value.number < 0 else meant),), f"{value.number}_{base}")
-
-    def big_operator(self, name: str) -> Term:
-        """\\sum, \\prod, \\int and \\lim with their limits."""
-        lower = upper = None
-        variable = ""
-        for _ in range(2):
-            if self.peek().text == "_" and self.peek().kind == "op":
-                self.advance()
-                if name == "lim":
-                    variable, lower = self.approach()
-                elif name in ("sum", "prod"):
-                    condition = self.group() if self.peek().text == "{" else self.primary()
-                    if condition.op != "rel" or condition.args[0].op != "sym" or condition.name != "=":
-                        raise Unparsed("summation index")
-                    variable, lower = condition.args[0].name, condition.args[1]
-                else:
-                    lower = self.argument()
-            elif self.peek().text == "^" and self.peek().kind == "op":
-                self.advance()
-                upper = self.script()
-        body = self.expression(11)
-        if name in ("int", "iint", "oint"):
-            factors = body.args if body.op == "mul" else (body,)
-            if name != "int" or len(factors) < 2 or factors[-2] != sym("d") or factors[-1].op != "sym":
-                raise Unparsed("integral")
-            variable = factors[-1].name
-            body = factors[0] if len(factors) == 3 else Term("mul", factors[:-2]) if len(factors) > 3 else num(1)
-        bounds = tuple(b for b in (lower, upper) if b is not None)
-        if len(bounds) != {"lim": 1}.get(name, 2) and not (name == "int" and not bounds):
-            raise Unparsed("limits")
-        return Term("call", (body, sym(variable), *bounds), name)
-
-    def approach(self) -> tuple[str, Term]:
-        """{x \\to 0} under a limit."""
-        self.expect("{")
-        token = self.advance()
-        if token.kind not in ("sym", "cmd"):
-            raise Unparsed("limit")
-        if self.advance().text not in ("to", "rightarrow", "->"):
-            raise Unparsed("limit")
-        value = self.expression(0)
-        if self.peek().text == "^":
-            self.advance()
-            self.script()
-        self.expect("}")
-        return token.text, value

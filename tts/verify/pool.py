@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import multiprocessing.forkserver as forkserver
+import multiprocessing.resource_tracker as resource_tracker
 import os
 import resource
 import signal
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -20,7 +22,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from tts.types import Grade
+from tts.types import Checker, Grade
 from tts.verify.symbolic import canonical, is_decided, quick
 
 _CACHE = 20_000
@@ -35,11 +37,11 @@ def _start_worker(memory_mb: int) -> None:
     import tts.verify.cas  # noqa: F401  (already there in a forked worker; here so that the clock never pays for it)
 
 
-def _check(answer: str, target: str) -> Grade:
+def _check(answer: str, target: str, checker: Checker | None = None) -> Grade:
     from tts.verify.symbolic import check
 
     try:
-        return check(answer, target)
+        return (checker or check)(answer, target)
     except (MemoryError, RecursionError):
         return Grade(False, "too_large", answer, target)
 
@@ -56,18 +58,23 @@ class CheckerPool:
         self.timeout = timeout
         self.memory_mb = memory_mb
         self._pool: ProcessPool | None = None
-        self._cache: OrderedDict[tuple[str | None, str], Grade] = OrderedDict()
-        self._lock = asyncio.Lock()
-        self._own_server = False
+        self._cache: OrderedDict[tuple[str | None, str, Checker | None], Grade] = OrderedDict()
+        self._lock = threading.Lock()
+        self._own_server = self._own_tracker = False
 
-    async def grade(self, answer: str | None, target: str | None) -> Grade:
-        """The verdict on one pair. Never raises for what the texts say; a lost worker is `too_large` or `timeout`."""
+    async def grade(self, answer: str | None, target: str | None, checker: Checker | None = None) -> Grade:
+        """The verdict on one pair, the symbolic checker's unless another is given. Never raises for what the texts
+        say; a lost worker is `too_large` or `timeout`.
+        """
         if target is None:
             return Grade(None, "target_unparsed", answer, None)
-        key = (answer.strip() if answer else None, target.strip())
+        if checker is not None and not (answer or "").strip():
+            return Grade(False, "no_answer", answer, target)
+        key = (answer.strip() if answer else None, target.strip(), checker)
         known = self._cache.get(key)
         if known is None:
-            known = quick(answer, target) or await self._slow(key[0] or "", key[1])
+            decided = quick(answer, target) if checker is None else None
+            known = decided or await self._slow(key[0] or "", key[1], checker)
             self._cache[key] = known
             if len(self._cache) > _CACHE:
                 self._cache.popitem(last=False)
@@ -75,9 +82,10 @@ class CheckerPool:
             self._cache.move_to_end(key)
         return known
 
-    async def _slow(self, answer: str, target: str) -> Grade:
+    async def _slow(self, answer: str, target: str, checker: Checker | None) -> Grade:
         pool = await self._started()
-        future = pool.schedule(_check, args=(answer, target), timeout=self.timeout)
+        timeout = getattr(checker, "timeout", self.timeout)
+        future = pool.schedule(_check, args=(answer, target, checker), timeout=timeout)
         try:
             grade: Grade = await asyncio.wrap_future(future)
         except (TimeoutError, FutureTimeout):
@@ -88,20 +96,23 @@ class CheckerPool:
 
     async def _started(self) -> ProcessPool:
         """The pool; starting it takes as long as importing SymPy, so that happens in a thread."""
-        async with self._lock:
-            if self._pool is None:
-                self._pool = await asyncio.to_thread(self._start)
-            return self._pool
+        pool = self._pool
+        return pool if pool is not None else await asyncio.to_thread(self._start)
 
     def _start(self) -> ProcessPool:
-        context = multiprocessing.get_context("forkserver")
-        self._own_server = _server_pid() is None
-        context.set_forkserver_preload(["tts.verify.cas"])
-        pool = ProcessPool(
-            max_workers=self.workers, context=context, initializer=_start_worker, initargs=(self.memory_mb,)
-        )
-        pool.schedule(_check, args=("1", "1")).result()
-        return pool
+        """Starts the pool once. It is kept here, not by the caller, who may be cancelled while this goes on."""
+        with self._lock:
+            pool = self._pool
+            if pool is None:
+                context = multiprocessing.get_context("forkserver")
+                self._own_server = _server_pid() is None
+                self._own_tracker = _tracker_pid() is None
+                context.set_forkserver_preload(["tts.verify.cas"])
+                pool = self._pool = ProcessPool(
+                    max_workers=self.workers, context=context, initializer=_start_worker, initargs=(self.memory_mb,)
+                )
+                pool.schedule(_check, args=("1", "1")).result()
+            return pool
 
     async def classes(self, answers: Sequence[str | None]) -> list[int]:
         """A number per answer, equal for equivalent answers, in order of first appearance; -1 for None.
@@ -132,14 +143,17 @@ class CheckerPool:
         return len(representatives)
 
     def close(self) -> None:
-        """Stops the workers, and the fork server if this pool started it."""
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
-        if self._own_server and not multiprocessing.active_children():
-            _stop_server()
+        """Stops the workers, and Python's fork server and resource tracker if this pool started them."""
+        with self._lock:  # a start that has begun is waited for, so that it leaves nothing behind
+            pool, self._pool = self._pool, None
+            if pool is None:
+                return
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+            if self._own_server and not multiprocessing.active_children():
+                _stop(_server())
+                if self._own_tracker:
+                    _stop(_tracker())
 
     async def __aenter__(self) -> CheckerPool:
         return self
@@ -159,8 +173,17 @@ def _server_pid() -> int | None:
     return pid
 
 
-def _stop_server() -> None:
-    """Python keeps its fork server until it exits; there is no public way to end it sooner."""
-    stop = getattr(_server(), "_stop", None)
+def _tracker() -> Any:
+    return resource_tracker._resource_tracker
+
+
+def _tracker_pid() -> int | None:
+    pid: int | None = getattr(_tracker(), "_pid", None)
+    return pid
+
+
+def _stop(helper: Any) -> None:
+    """Python keeps these processes until it exits; there is no public way to end them sooner."""
+    stop = getattr(helper, "_stop", None)
     if stop is not None:
         stop()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
+
+from tts.verify.notation import renotate
 
 _SIGNS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "•": "*",
@@ -36,17 +39,31 @@ _LAYOUT = re.compile(
     r"|scriptstyle|limits|nolimits|hfill|hline|newline|middle|mathopen|mathclose|rm|bf|it)(?![A-Za-z])\s*\.?(?<!\.)"
 )
 _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
-_SPACES = re.compile(r"\\(?:[,;:! >]|qquad|quad|enspace\b|thinspace\b|hspace\{[^{}]*\}|phantom\{[^{}]*\})")
+_SPACES = re.compile(
+    r"\\(?:[,;:! >]|qquad|quad|(?:thick|med|negthin)space|enspace\b|thinspace\b|hspace\{[^{}]*\}|phantom\{[^{}]*\})"
+)
 _MATH = re.compile(r"\\[()\[\]]|\$")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2,}|[{}%$])")
 _DROPPED = re.compile(r"\\(?:blacksquare|checkmark|therefore|qed|tag\s*\{[^{}]*\}|label\s*\{[^{}]*\})(?![A-Za-z])")
 _MODULUS = re.compile(r"\(\s*\\?(?:mod|bmod|operatorname\{mod\})\s*(\w+)\s*\)")
+_SHORT = 300
+"""Texts up to this length are remembered: each is read several times on the way to a verdict."""
+_RUN = re.compile(r"\s{3,}")
 _CIRCLED = re.compile(r"[①-⑳]+")
 
 
 def respell(text: str) -> str:
     """The text with one spelling for each sign; still LaTeX or ASCII, still unparsed."""
-    text = text.replace("\0", " ").replace("~", " ")
+    return _known(text) if len(text) <= _SHORT else _respelled(text)
+
+
+@lru_cache(maxsize=4096)
+def _known(text: str) -> str:
+    return _respelled(text)
+
+
+def _respelled(text: str) -> str:
+    text = _RUN.sub(" ", text.replace("\0", " ").replace("~", " "))
     if not text.isascii():
         text = _CIRCLED.sub(lambda m: ",".join(str(ord(c) - 0x245F) for c in m[0]), text)
         text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: "^{" + m[0].translate(_SUPER) + "}", text)
@@ -63,12 +80,12 @@ def respell(text: str) -> str:
         text = _NULL_DELIMITER.sub(" ", text)
         text = _LAYOUT.sub(" ", text)
         text = text.replace("\\\\", "\0")  # a row separator, not an escaped space
-        text = _SPACES.sub(" ", text).replace("\0", "\\\\")
-        text = text.replace("\\$", " ")
+        text = _RUN.sub(" ", _SPACES.sub(" ", text)).replace("\0", "\\\\")
         text = _DROPPED.sub(" ", text)
+    text = renotate(text)
     if "mod" in text:
         text = _MODULUS.sub(r"\\pmod{\1}", text)
-    return _MATH.sub(" ", text)
+    return _MATH.sub(" ", text.replace("\\$", " "))
 
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|textnormal|operatorname|emph)\s*\{([^{}]*)\}")
@@ -81,10 +98,16 @@ def words(text: str) -> list[str]:
 
 def tidy(text: str) -> str:
     """A text with one spelling for signs and spaces and without a closing stop; what it says is untouched."""
+    return _tidied(text) if len(text) <= _SHORT else _tidied.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _tidied(text: str) -> str:
     text = _WRAPPED.sub(r" \1 ", respell(text))
-    return re.sub(r"\s+", " ", text).strip().rstrip(".,;:!? ")
+    return _SHOUTED.sub("", re.sub(r"\s+", " ", text).strip().rstrip(".,;:? ")).rstrip(".,;:? ")
 
 
+_SHOUTED = re.compile(r"(?<=[A-Za-z]{2})!+$")  # 5! is no 5
 _WORDY = re.compile(r"[^\W\d_]{2,}")
 _MATHEMATICAL = re.compile(r"[=+<>^|/\\_(]|\d")
 
@@ -97,4 +120,4 @@ def plain(text: str) -> str:
     if text.startswith("-"):
         return text
     text = re.sub(r"[\s_*`\"'{}-]+", " ", text).strip().casefold()
-    return re.sub(r"^(?:the|an|a)\s+(?=\w)", "", text)
+    return re.sub(r"^(?:the|an|all|a)\s+(?=\w)", "", text)

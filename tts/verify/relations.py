@@ -12,7 +12,7 @@ from tts.verify.evaluate import evaluate
 from tts.verify.numbers import value_same
 from tts.verify.numeric import Point, Undefined, close, is_real
 from tts.verify.solving import solutions_agree
-from tts.verify.terms import NeedsSymbolic, Term, TooLarge, num, substitute
+from tts.verify.terms import NeedsSymbolic, Term, TooLarge, num, substitute, sym
 
 _FAILURES = (Undefined, TooLarge, ArithmeticError, ValueError)
 _ORDER = frozenset(["<", "<=", ">", ">="])
@@ -24,12 +24,13 @@ def is_label(term: Term) -> bool:
         return True
     if term.op == "call":
         return term.name.startswith("@") or (term.name == "abs" and term.args[0].op == "mul" and is_label(term.args[0]))
-    if term.op in ("tuple", "ratio", "set", "list"):
+    if term.op in ("tuple", "ratio", "set", "list", "bracket"):
         return all(is_label(a) for a in term.args)
     if term.op == "mul":
         if term.name == "()" or (term.args[0].op == "sym" and " o " in term.args[0].name):
             return all(
-                a.op in ("sym", "num", "tuple", "const", "neg", "add", "rel", "inter", "union") for a in term.args
+                a.op in ("sym", "num", "tuple", "bracket", "const", "neg", "add", "rel", "inter", "union")
+                for a in term.args
             )
         syms = all(a.op == "sym" for a in term.args)
         return syms and (all(a.name[0].isupper() for a in term.args) or term.args[0].name == "d")
@@ -38,6 +39,14 @@ def is_label(term: Term) -> bool:
     if term.op == "pow":  # f^{-1}(x)
         return term.args[0].op == "call" and term.args[0].name.startswith("@") and term.args[1] == num(-1)
     return False
+
+
+def _is_quantity(term: Term) -> bool:
+    """A left side that names a value where the other side of the pair is one: tan A, det A, A^{-1}, max f."""
+    if term.op == "call" and term.name not in ("abs", "sqrt", "exp"):
+        plain = ("sym", "num", "const", "mul", "div", "add", "neg")
+        return all(is_label(a) or all(t.op in plain for t in a.walk()) for a in term.args)
+    return term.op == "pow" and term.args[0].op == "sym" and term.args[1] in (num(-1), Term("neg", (num(1),)), sym("T"))
 
 
 def arguments(term: Term) -> list[str]:
@@ -70,7 +79,11 @@ def unlabelled(term: Term) -> Term:
         return term.args[1]
     if is_equation(term):
         *names, last = term.args
-        if is_label(names[0]) or not any(n.symbols() for n in term.args):
+        if (
+            is_label(names[0])
+            or (_is_quantity(names[0]) and not last.symbols())
+            or not any(n.symbols() for n in term.args)
+        ):
             return unlabelled(last)
         if len(names) == 1 and is_label(last) and not names[0].symbols():
             return names[0]
@@ -145,6 +158,8 @@ def proportional(answer: Term, target: Term, positive: bool) -> bool | None:
         if seen >= 4:
             break
     closed = not answer.symbols() and not target.symbols()
+    if closed and ratio is not None and any(t.name.startswith("@") for t in answer.walk()):
+        return True if close(abs(ratio), 1) else None  # f(2) = 7 is no multiple of f(3) = 7
     return True if seen >= 3 or zeros >= 3 or (closed and seen + zeros) else None
 
 

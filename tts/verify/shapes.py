@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from tts.verify.numbers import bare, value_same
 from tts.verify.relations import is_equation, is_order, orders_same, unlabelled
 from tts.verify.sets import pieces, sets_same
-from tts.verify.terms import NeedsSymbolic, Term, sym
+from tts.verify.terms import NeedsSymbolic, Term, num, substitute, sym
 
 Same = Callable[[Term, Term], bool | None]
 SET_OPS = frozenset(["interval", "union", "inter", "minus", "builder", "set", "empty"])
@@ -79,10 +79,34 @@ def vector(term: Term) -> tuple[Term, ...] | None:
     return None
 
 
+def components(term: Term, width: int) -> Term | None:
+    """2i + 3j - k as the tuple (2, 3, -1): the coefficients of a linear form in the unit vectors."""
+    names = [sym(n) for n in "ijk"]
+    if not 2 <= width <= 3 or not {"j", "k"} & term.symbols() or not term.symbols() <= {"i", "j", "k"}:
+        return None
+    term = _named_units(term)
+
+    def at(point: tuple[int, ...]) -> Term:
+        return substitute(term, {n.name: num(v) for n, v in zip(names, point, strict=True)})
+
+    units = [at(tuple(int(i == j) for j in range(3))) for i in range(width)]
+    mixed = Term("add", tuple(Term("mul", (num(v), u)) for v, u in zip((2, 3, 5), units, strict=False)))
+    linear = value_same(at((0, 0, 0)), num(0)) and value_same(at((2, 3, 5 if width == 3 else 0)), mixed)
+    return Term("tuple", tuple(units)) if linear else None
+
+
+def _named_units(term: Term) -> Term:
+    """`term` with the unit vector i a name, where the grammar read the imaginary unit."""
+    if term.op == "const" and term.name == "i":
+        return sym("i")
+    return Term(term.op, tuple(map(_named_units, term.args)), term.name, term.number, term.places)
+
+
 def vectors_same(answer: Term, target: Term, same: Same) -> bool | None:
     mine, theirs = vector(answer), vector(target)
     if mine is None or theirs is None:
-        return None if mine is not theirs and (answer.op in ("mul", "add", "div")) else False
+        sums = ("mul", "add", "div", "neg")
+        return None if mine is not theirs and (answer.op in sums or target.op in sums) else False
     if len(mine) != len(theirs) or (len(mine) == 2 and {answer.op, target.op} == {"tuple", "bracket"}):
         return False
     if answer.op == target.op == "matrix" and len(answer.args) != len(target.args):
@@ -90,7 +114,7 @@ def vectors_same(answer: Term, target: Term, same: Same) -> bool | None:
     return every([same(unlabelled(a), unlabelled(t)) for a, t in zip(mine, theirs, strict=True)])
 
 
-def _rows(term: Term) -> Term:
+def rows(term: Term) -> Term:
     """[[1, 2], [3, 4]] as a matrix."""
     if term.op in ("bracket", "tuple") and all(a.op in ("bracket", "tuple") for a in term.args):
         return Term("matrix", tuple(Term("row", a.args) for a in term.args))
@@ -98,9 +122,10 @@ def _rows(term: Term) -> Term:
 
 
 def matrices_same(answer: Term, target: Term, same: Same) -> bool | None:
-    answer, target = (_rows(bare(x)) for x in (answer, target))
+    answer, target = (rows(bare(x)) for x in (answer, target))
     if answer.op != "matrix" or target.op != "matrix":
-        return None if answer.op in ("mul", "add", "neg", "div", "pow", "call") else False
+        scaled = ("mul", "add", "neg", "div", "pow", "call")
+        return None if answer.op in scaled or target.op in scaled else False
     shapes = [[len(row.args) for row in m.args] for m in (answer, target)]
     if shapes[0] != shapes[1]:
         return False

@@ -11,16 +11,18 @@ import re
 from typing import Any
 
 from tts.types import Grade
-from tts.verify.choice import choice_same, spelled_number, text_same
-from tts.verify.compare import items, same
+from tts.verify.choice import REALS, choice_same, text_same
+from tts.verify.compare import same
 from tts.verify.dates import calendar_same
 from tts.verify.evaluate import evaluate
+from tts.verify.forms import items
 from tts.verify.grammar import parse
 from tts.verify.numbers import is_infinite
-from tts.verify.numeric import Point, Undefined, exact, is_real, mp
+from tts.verify.numeric import Point, Undefined, counted, exact, is_real, mp
 from tts.verify.reading import plain
 from tts.verify.relations import is_order, unlabelled
 from tts.verify.sets import Piece, pieces
+from tts.verify.spelled import spelled_number
 from tts.verify.terms import MAX_CHARS, NeedsSymbolic, Term, TooLarge, Unparsed
 
 _FAILURES = (Undefined, TooLarge, ArithmeticError, ValueError, RecursionError)
@@ -58,7 +60,12 @@ def quick(answer: str | None, target: str) -> Grade | None:
     when = calendar_same(answer, target)
     if when is not None:
         return Grade(when, "ok", answer, target, "date")
-    return _structured(spelled_number(answer), spelled_number(target))
+    return _structured(_worded(answer), _worded(target))
+
+
+def _worded(text: str) -> str:
+    """A text that only words a number or the reals, in signs."""
+    return r"\mathbb{R}" if plain(text) in REALS else spelled_number(text)
 
 
 def _structured(answer: str, target: str) -> Grade | None:
@@ -91,6 +98,10 @@ def _structured(answer: str, target: str) -> Grade | None:
 
 def decide(given: Term, wanted: Term) -> bool | None:
     """`compare.same`, with what is beyond it answered None."""
+    if not any(t.op == "tuple" for t in wanted.walk()):
+        given = counted(given)
+    if not any(t.op == "tuple" for t in given.walk()):
+        wanted = counted(wanted)
     try:
         return same(given, wanted)
     except (NeedsSymbolic, Undefined):

@@ -47,7 +47,7 @@ _WORD_SIGNS = {
 _WORDS = names(
     """an is the of to no not as at by for from if in it so we yes odd even true false none all undefined any are be but
     sq day days pct percent per cm mm km kg mg ml mL ft mi yd oz hr ms mph kph rpm USD usd am pm th st nd rd dne DNE
-    hours hour minutes years year"""
+    hours hour minutes years year deg xor nor"""
 )
 _SPLIT = re.compile("(" + "|".join(sorted((n for n in FUNCTIONS if len(n) > 1), key=len, reverse=True)) + ")")
 _GREEK_SPLIT = re.compile("(pi|theta|alpha|beta|gamma|lambda|omega|sigma|delta)")
@@ -62,14 +62,25 @@ _IGNORED = names(
 )
 
 _NUMBER = r"(?:\d+\.\d+|\d+\.(?![\d.])|\.\d+|\d+)(?:[eE][+-]?\d+(?![\w.]))?"
-_THOUSANDS = r"\d{1,3}(?:(?:,|\{,\})\d{3})+(?:\.\d+)?(?!\d|,\d)|\d{1,3}(?: \d{3})+(?:\.\d+)?(?![\d.]|\s*/)|"
+_THOUSANDS = (
+    r"\d{1,3}(?:\.\d{3}){2,}(?![\d.])|\d{1,3}(?:(?:,|\{,\})\d{3})+(?:\.\d+)?(?!\d|,\d)"
+    r"|\d{1,3}(?: \d{3})+(?:\.\d+)?(?![\d.]|\s*/)|"
+)
 _BRACED = r"\d{1,3}(?:\{,\}\d{3})+(?:\.\d+)?(?!\d)|"
 _REST = (
     r"|\\(?P<cmd>[A-Za-z]+|.)|(?P<alpha>[A-Za-z]+)"
     r"|(?P<op><=|>=|=<|=>|!=|==|<>|:=|\*\*|->|\.\.\.|'+|[-+*/^_=<>(),;:{}\[\]|!&%.?\"@#])"
     r"|(?P<word>[^\W\d_]+)|(?P<space>\s+)|(?P<other>.)"
 )
-_REPEATING = r"(?P<rep>\d*\.\d*\s*\\(?:overline|bar)\s*\{\d+\})|"
+_CALLED = {
+    "diff": "diff", "derivative": "diff", "int": "int", "integrate": "int", "integral": "int", "sum": "sum",
+    "prod": "prod", "product": "prod", "limit": "lim", "lim": "lim", "root": "root", "nthRoot": "root",
+    "nthroot": "root", "choose": "binomial", "comb": "binomial", "nPr": "perm", "perm": "perm", "permute": "perm",
+    "conjugate": "conj", "conj": "conj", "factorial2": "factorial2",
+}  # fmt: skip
+"""Names that are functions where a bracket follows, and letters where none does."""
+_INDEX = re.compile(r"\d{1,3}(?![\d.^])")
+_REPEATING = r"(?P<rep>\d*\.\d*\s*\\(?:overline|bar)\s*(?:\{\d+\}|\d))|"
 _LEXERS = {
     True: re.compile(_REPEATING + "(?P<num>" + _THOUSANDS + _NUMBER + ")" + _REST, re.DOTALL),
     False: re.compile(_REPEATING + "(?P<num>" + _BRACED + _NUMBER + ")" + _REST, re.DOTALL),
@@ -125,6 +136,12 @@ def letters(run: str, spaced: bool) -> list[Token]:
     return [Token("word", run, spaced)]
 
 
+def _plain(number: str) -> str:
+    """A number without its separators: 1,234, 1 234, 1{,}234 and 1.234.567."""
+    number = re.sub(r"\{,\}|[, ]", "", number)
+    return number.replace(".", "") if number.count(".") > 1 else number
+
+
 def _is_unit(letter: str, previous: Token | None) -> bool:
     """Whether an upright letter is a unit: after a number or a degree sign, or after a group if it looks like one."""
     if previous is None:
@@ -175,7 +192,7 @@ def tokenise(text: str, thousands: bool = True, depth: int = 0) -> list[Token]:
     if depth > 5:
         raise TooLarge("nesting")
     tokens: list[Token] = []
-    i, spaced, lexer = 0, False, _LEXERS[thousands]
+    i, spaced, lexer, plain = 0, False, _LEXERS[thousands], "\\" not in text
     while i < len(text):
         match = lexer.match(text, i)
         if match is None:  # cannot happen: `other` takes any character
@@ -188,16 +205,23 @@ def tokenise(text: str, thousands: bool = True, depth: int = 0) -> list[Token]:
         if kind == "num" or kind == "rep":
             if len(found) > MAX_DIGITS:
                 raise TooLarge("digits")
+            if kind == "num" and " " in found and tokens and tokens[-1].text == "_":  # log_10 100
+                found, i = found.split()[0], match.start() + len(found.split()[0])
             enclosed = tokens and tokens[-1].text in ("(", "[") and text[i : i + 1] in (")", "]")
             if kind == "num" and enclosed and "," in found and "{" not in found:  # (312,123) is a pair
                 pairs = [(Token("op", ","), Token("num", part)) for part in found.split(",")]
                 tokens.extend([token for pair in pairs for token in pair][1:])
             else:
-                tokens.append(Token(kind, re.sub(r"\{,\}|[, ]", "", found) if kind == "num" else found, spaced))
+                tokens.append(Token(kind, _plain(found) if kind == "num" else found, spaced))
         elif (
             kind == "alpha" and found in ("min", "sec") and tokens and tokens[-1].kind == "num" and not text[i:].strip()
         ):
             tokens.append(Token("word", found, spaced))  # 5 min is no minimum
+        elif kind == "alpha" and found in _CALLED and text[i : i + 1] == "(":
+            tokens.append(Token("fn", _CALLED[found], spaced))
+        elif kind == "alpha" and plain and len(found) == 1 and found not in "eiCP" and (index := _INDEX.match(text, i)):
+            tokens.append(Token("sym", f"{found}#{index[0]}", spaced))  # x1 is a name, neither x_1 nor 1x
+            i = index.end()
         elif kind == "alpha":
             tokens.extend(letters(found, spaced))
         elif kind == "word":

@@ -16,6 +16,8 @@ _TABLE: dict[str, dict[str, str]] = {
              "hr": "3600", "hour": "3600", "day": "86400", "week": "604800"},
     "volume": {"ml": "1/1000", "milliliter": "1/1000", "l": "1", "liter": "1", "litre": "1"},
     "money": {"cent": "1/100", "penny": "1/100", "dollar": "1", "usd": "1", "buck": "1"},
+    "celsius": {"degc": "1"},
+    "fahrenheit": {"degf": "1"},
     "angle": {"degree": "1", "deg": "1"},
 }  # fmt: skip
 _KNOWN = {name: (kind, Fraction(scale)) for kind, units in _TABLE.items() for name, scale in units.items()}
@@ -39,13 +41,45 @@ def plain_unit(text: str) -> str:
     return " ".join(out).replace(" ^", "^").replace(" / ", "/").replace(" per ", "/")
 
 
-def _measure(text: str) -> tuple[str, int, Fraction] | None:
-    name, _, power = plain_unit(text).partition("^")
-    if name not in _KNOWN or (power and not power.isdigit()) or len(power) > 1:
-        return None
-    kind, scale = _KNOWN[name]
-    exponent = int(power or 1)
-    return kind, exponent, scale**exponent
+_ALIASES = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "kmph": "km/hour"}
+_PIECES = re.compile(r"/|\^\s*-?\s*\d+|[^\W\d_]+|\S")
+
+Measure = tuple[frozenset[tuple[str, int]], Fraction]
+
+
+def _measure(text: str) -> Measure | None:
+    """(what it measures, in powers of length, time, …; how many base units), or None for words that are no unit."""
+    flat = plain_unit(text)
+    kinds: dict[str, int] = {}
+    scale, sign, last = Fraction(1), 1, ""
+    for piece in _PIECES.findall(_ALIASES.get(flat, flat)):
+        if piece == "/":
+            sign, last = -1, ""
+        elif piece in ("*", "⋅"):
+            continue
+        elif piece[0] == "^":
+            power = int(re.sub(r"[\^\s]", "", piece))
+            if not last or not -9 <= power <= 9:
+                return None
+            kind, size = _KNOWN[last]
+            kinds[kind] += sign * (power - 1)
+            scale *= size ** (sign * (power - 1))
+            sign, last = 1, ""
+        elif piece in _KNOWN:
+            kind, size = _KNOWN[piece]
+            sign = 1 if last else sign
+            kinds[kind] = kinds.get(kind, 0) + sign
+            scale *= size**sign
+            last = piece
+        else:
+            return None
+    return (frozenset(k for k in kinds.items() if k[1]), scale) if kinds else None
+
+
+def convert(small: str, large: str) -> Fraction | None:
+    """How many of the second unit one of the first is; None if either is unknown or they measure different things."""
+    a, t = _measure(small), _measure(large)
+    return a[1] / t[1] if a and t and a[0] == t[0] else None
 
 
 def agree(answer: str, target: str) -> Fraction | None:
@@ -56,6 +90,4 @@ def agree(answer: str, target: str) -> Fraction | None:
     a, t = _measure(answer), _measure(target)
     if a is None or t is None:
         return Fraction(1)
-    if a[0] != t[0] or a[1] != t[1]:
-        return None
-    return a[2] / t[2]
+    return a[1] / t[1] if a[0] == t[0] else None

@@ -1,48 +1,24 @@
-"""Process verifiers: a reward model that scores each step of a solution without knowing the target."""
+"""Reward models: a score for each step of a response, or one for the whole, without knowing the target."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, Protocol
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Protocol
 
 from tts.errors import EngineUnavailable, RequestError
-from tts.selection import Aggregation, aggregate
-from tts.types import Completion, Message, Prompt, StepScores
+from tts.selection import aggregate
+from tts.types import Completion, Prompt, StepScores
+from tts.verify.cards import RewardCard
+from tts.verify.layout import Layout, Tokens, lay_out, split_steps
 from tts.verify.memo import Memo, prefix_keys
 
 if TYPE_CHECKING:
     from tts.flops import Cost
     from tts.session import Session
-
-_BLANK_LINE = re.compile(r"\n\s*\n")
-
-
-class Card(BaseModel):
-    """A process verifier's card; `verifiers/*.toml` holds one a file.
-
-    The model reads the prompt and the response with `separator` after each step, and gives `labels` logits
-    at each separator, of which number `positive` is that of being right so far.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    kind: Literal["process"]
-    description: str
-    model: str
-    architecture: str
-    separator: str
-    labels: int = 2
-    positive: int = 1
-    aggregation: Aggregation = "last"
-    license: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +29,12 @@ class Reading:
     cached_tokens: int
 
 
-class Scorer(Protocol):
-    """An engine that classifies tokens."""
+class Scorer(Tokens, Protocol):
+    """An engine that gives logits at tokens, with its tokenizer."""
 
     flops_per_token: float | None
+    max_model_len: int
     notes: list[str]
-
-    def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt: ...
-
-    def encode(self, text: str) -> tuple[int, ...]: ...
 
     async def classify(
         self, token_ids: Sequence[int], positions: Sequence[int], request_id: str, *, cached: bool = True
@@ -80,43 +53,66 @@ class Scorer(Protocol):
     async def close(self) -> None: ...
 
 
-class ProcessVerifier:
-    """Step scores from a reward model on a pooling engine (Lightman et al. 2023, arXiv:2305.20050).
+class RewardVerifier:
+    """Scores from a reward model on a pooling engine: of steps (Lightman et al. 2023, arXiv:2305.20050), or of the
+    whole response (Cobbe et al. 2021, arXiv:2110.14168).
 
     A response is read as pieces, one a step, each tokenised by itself, so that the tokens of earlier steps never
     change and the engine has them in its prefix cache. The score of a step is kept under all that was read up to its
-    end: whichever path asks again, it is not computed again.
+    end: whichever path asks again, it is not computed again. What is longer than the model takes is cut by whole
+    steps: a process verifier leaves the last ones unread, an outcome verifier, which needs the answer, the first.
 
     Raises:
-        EngineUnavailable: the model's tokenizer does not know the separator as one token.
+        EngineUnavailable: the model's tokenizer does not know the separator.
     """
 
-    def __init__(self, card: Card, scorer: Scorer, memo: Memo | None = None) -> None:
+    def __init__(self, card: RewardCard, scorer: Scorer, memo: Memo | None = None) -> None:
         self.name = card.name
-        self.key = card.model_dump_json()
+        self.key: str | None = card.model_dump_json()
         self.flops_per_token = scorer.flops_per_token
         self.cost: Cost | None = getattr(scorer, "cost", None)
         self.notes = scorer.notes
+        self.step = card.step
+        """The text that ends a step."""
         self.rereads = 0
         """How often a score was wanted that lay in the cached prefix and was no longer known."""
         self._card = card
         self._scorer = scorer
         self._memo = memo or Memo()
         self._in_flight: dict[bytes, asyncio.Future[None]] = {}
-        self._separator = scorer.encode(card.separator)
-        if len(self._separator) != 1:
+        # A SentencePiece tokenizer puts a blank of its own before the one token that a separator should be.
+        if len(scorer.encode(card.separator)) > 2:
             raise EngineUnavailable(
                 f"the tokenizer of {card.model} has no token {card.separator!r}", f"see the card of {card.name!r}"
             )
 
     async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
-        steps = [step.strip() for step in _BLANK_LINE.split(completion.text) if step.strip()]
+        steps = split_steps(completion.text, self._card.step)
         if not steps:
             return StepScores((), 0.0)
-        head = self._scorer.render(prompt.messages).token_ids
-        pieces = [(*self._scorer.encode(step), *self._separator) for step in steps]
-        scores, tokens, cached = await self._read(head, pieces, request_id)
-        return StepScores(scores, aggregate(scores, self._card.aggregation), tokens, cached)
+        layout, unread = self._fitting(session, prompt, steps)
+        scores, tokens, cached = await self._read(layout.head, layout.pieces, request_id)
+        value = aggregate(scores, self._card.aggregation)
+        return StepScores(scores, value, tokens, cached, unread=unread)
+
+    def _fitting(self, session: Session, prompt: Prompt, steps: Sequence[str]) -> tuple[Layout, int]:
+        """What fits of a response, and how many steps do not."""
+        layout = lay_out(self._card, self._scorer, session.problem, prompt, steps)
+        ends = list(accumulate((len(p) for p in layout.pieces), initial=len(layout.head)))[1:]
+        longest = self._scorer.max_model_len
+        if ends[-1] <= longest:
+            return layout, 0
+        if self._card.kind == "outcome":
+            for unread in range(1, len(steps)):
+                shorter = lay_out(self._card, self._scorer, session.problem, prompt, steps[unread:])
+                if len(shorter.head) + len(shorter.pieces[0]) <= longest:
+                    return shorter, unread
+        kept = sum(end <= longest for end in ends)
+        if not kept:
+            raise RequestError(
+                f"verifier {self.name!r} takes {longest} tokens; the question and one step have {ends[0]}"
+            )
+        return replace(layout, pieces=layout.pieces[:kept]), len(steps) - kept
 
     async def _read(
         self, head: Sequence[int], pieces: Sequence[Sequence[int]], request_id: str
@@ -160,11 +156,14 @@ class ProcessVerifier:
             done.set_result(None)
 
     def _probability(self, row: Sequence[float]) -> float:
-        if len(row) != self._card.labels:
-            raise RequestError(f"verifier {self.name!r} gave {len(row)} labels, its card says {self._card.labels}")
+        card = self._card
+        if len(row) != card.width:
+            raise RequestError(f"verifier {self.name!r} gave {len(row)} numbers a token, its card says {card.width}")
+        if card.head == "scalar":
+            return 1 / (1 + math.exp(-row[0])) if row[0] > -700 else 0.0
         top = max(row)
         weights = [math.exp(x - top) for x in row]
-        return weights[self._card.positive] / math.fsum(weights)
+        return weights[0 if card.head == "generative" else card.positive] / math.fsum(weights)
 
     async def abort(self, request_id: str) -> None:
         await self._scorer.abort(request_id)

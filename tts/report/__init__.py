@@ -1,0 +1,1 @@
+"""What runs add up to, for people: comparisons, curves, difficulty, length, confidence, and one file with all of it."""

@@ -1,0 +1,187 @@
+"""Accuracy against compute: one curve a strategy, and which points are worth their cost."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tts.errors import InputError
+from tts.results import current
+from tts.store import read_json
+
+_CURVE = re.compile(r"(pass|maj|best|weighted|filtered)@(\d+)(?::(.+))?")
+NAMES = {
+    "maj": "self-consistency (maj@k)",
+    "best": "best of k by {0} (best@k)",
+    "weighted": "best of k by {0}, weighted (weighted@k)",
+    "filtered": "vote of the better half by {0} (filtered@k)",
+    "pass": "any of k right (pass@k, an upper bound)",
+}
+SINGLE = "one sample (avg@1)"
+INDEPENDENT = ("single", "self-consistency", "best-of-n")
+"""Strategies whose candidates are independent samples, so that k of them are what a smaller run would have drawn."""
+Axis = Literal["tokens", "seconds", "flops"]
+AXES: dict[Axis, str] = {
+    "tokens": "generated tokens a problem",
+    "seconds": "seconds a problem (the run's wall time, shared out)",
+    "flops": "FLOPs a problem",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Accuracy in [0, 1] with its 95 % interval, and what it costs a problem; None where that is unknown."""
+
+    k: int
+    value: float
+    low: float
+    high: float
+    tokens: float | None
+    seconds: float | None
+    flops: float | None
+
+    def cost(self, axis: Axis) -> float | None:
+        """The cost on one axis; None where unknown or nothing."""
+        found: float | None = getattr(self, axis)
+        return found or None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of one strategy on one benchmark by growing cost. `start`: the one sample it grows from, which is a point
+    of a curve of its own. `oracle`: needs the target, so no user can have it.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    start: Point | None = None
+    oracle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run's manifest and results."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    results: Mapping[str, Any]
+
+    @property
+    def benchmark(self) -> str:
+        return str(self.manifest["identity"]["benchmark"])
+
+    @property
+    def model(self) -> str:
+        return Path(str(self.manifest["identity"]["model"] or self.manifest.get("served_model"))).name
+
+    @property
+    def strategy(self) -> str:
+        """With its options and verifier."""
+        identity = self.manifest["identity"]
+        options = [f"{k}={v}" for k, v in sorted(identity["options"].items())]
+        verifier = [f"verifier {identity['verifier']}"] if identity["verifier"] else []
+        return " ".join([identity["strategy"], *options, *verifier])
+
+
+def read_result(run: Path) -> Result:
+    """A run for a report.
+
+    Raises:
+        RunDirectoryError: not a run, or a damaged one.
+        InputError: nothing in it was scored.
+    """
+    manifest = read_json(run / "manifest.json")
+    results = current(run)
+    if not results["metrics"]:
+        why = "none of its records has a target to score against" if results["counts"]["records"] else "no record yet"
+        raise InputError(f"{run} has nothing to report: {why}")
+    return Result(run, manifest, results)
+
+
+def by_benchmark(runs: Iterable[Result]) -> dict[str, list[Result]]:
+    """Runs in the order given, together with those of the same benchmark."""
+    grouped: dict[str, list[Result]] = {}
+    for run in runs:
+        grouped.setdefault(run.benchmark, []).append(run)
+    return grouped
+
+
+def curves(runs: Sequence[Result]) -> list[Curve]:
+    """The curves of runs on one benchmark.
+
+    Independent samples give a curve over k from one run. Any other strategy is a point a run, at what it spent, and
+    runs of it with another n or budget join to a curve.
+    """
+    drawn: list[tuple[Curve, Result]] = []
+    asked: dict[tuple[str, str], list[Result]] = {}
+    for run in runs:
+        pooled = run.manifest["identity"]["strategy"] in INDEPENDENT
+        if pooled:
+            drawn += [(curve, run) for curve in _over_k(run.results)]
+        if not pooled or run.manifest["budget"]:
+            asked.setdefault((run.model, run.strategy), []).append(run)
+    for (_, strategy), members in asked.items():
+        points = sorted((_as_run(run) for run in members), key=lambda p: p.tokens or 0.0)
+        drawn.append((Curve(f"{strategy}, as run", tuple(points)), members[0]))
+    # Names say no more than is needed to tell curves apart: the model, then the run.
+    several = len({run.model for run in runs}) > 1
+    named = [(f"{run.model}: {c.name}" if several else c.name) for c, run in drawn]
+    count = Counter(named)
+    return [
+        replace(c, name=f"{name}, {run.path.resolve().name}" if count[name] > 1 else name)
+        for (c, run), name in zip(drawn, named, strict=True)
+    ]
+
+
+def _over_k(results: Mapping[str, Any]) -> list[Curve]:
+    """At k = 1 all curves are one: the mean accuracy of a single sample."""
+    candidates = results["counts"]["candidates"]
+    found: dict[str, list[Point]] = {}
+    oracles = set()
+    for metric, m in results["metrics"].items():
+        if match := _CURVE.fullmatch(metric):
+            kind, k, scorer = match[1], int(match[2]), match[3] or ""
+            name = NAMES[kind].format(scorer) if k > 1 else SINGLE
+            if k > 1 or kind == "pass":
+                found.setdefault(name, []).append(_point(m, k, results["usage"], k / candidates))
+            if kind == "pass" and k > 1:
+                oracles.add(name)
+    (start,) = found.get(SINGLE, [None])
+    return [
+        Curve(name, tuple(sorted(ps, key=lambda p: p.k)), None if name == SINGLE else start, name in oracles)
+        for name, ps in found.items()
+    ]
+
+
+def _as_run(run: Result) -> Point:
+    metrics = run.results["metrics"]
+    share = 1 / max(1, run.results["counts"]["records"])
+    return _point(metrics["accuracy"], run.manifest["growing"]["n"], run.results["usage"], share)
+
+
+def _point(metric: Mapping[str, Any], k: int, usage: Mapping[str, Any], share: float) -> Point:
+    low, high = metric["ci"] or (metric["value"], metric["value"])
+    cost = (None if usage[u] is None else usage[u] * share for u in ("generated_tokens", "seconds", "flops"))
+    return Point(k, metric["value"], low, high, *cost)
+
+
+def front(found: Sequence[Curve], axis: Axis) -> set[tuple[int, int]]:
+    """(curve, point) of the Pareto front: no other point is as accurate for less, or more accurate for as much.
+    What needs the target (pass@k) is left out.
+    """
+    points = [
+        (cost, -p.value, (i, j))
+        for i, curve in enumerate(found)
+        for j, p in enumerate(curve.points)
+        if not curve.oracle and (cost := p.cost(axis)) is not None
+    ]
+    best, kept, last = float("inf"), set(), None
+    for cost, loss, where in sorted(points):
+        if loss < best or (cost, loss) == last:
+            best, last = loss, (cost, loss)
+            kept.add(where)
+    return kept

@@ -1,0 +1,127 @@
+"""One page that works offline: the plots, a table of problems with filters, and a reader of samples.
+
+Each record is deflated by itself and unpacked by the browser when somebody opens it, so that a page of many samples
+opens at once. Mathematics is set by KaTeX, inlined with its fonts. Text of models reaches the page as text only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import IO, Any
+
+from tts.errors import InputError
+from tts.report import tables
+from tts.report.build import everything
+from tts.report.curves import Result, by_benchmark, curves, read_result
+from tts.report.questions import read_questions
+from tts.report.summary import summary
+from tts.store import read_records
+
+
+def write_html(paths: Sequence[Path], path: Path, bins: str | None = None, keep: int | None = None) -> int:
+    """Write the page and return its size in bytes. `keep`: samples a problem in the reader (None: all); the page
+    says how many it leaves out.
+
+    Raises:
+        RunDirectoryError: a run that is missing or damaged.
+        InputError: nothing scored, or the file cannot be written.
+    """
+    results = [read_result(p) for p in paths]
+    sections = [summary(results)]
+    sections += [tables.compute(name, runs, curves(runs)) for name, runs in by_benchmark(results).items()]
+    for result in results:
+        sections += everything(result, read_questions(result.path), bins)
+    temporary = path.with_name(f".{path.name}.tmp")
+    blobs = path.with_name(f".{path.name}.blobs")
+    try:
+        with blobs.open("w+", encoding="utf-8") as packed:
+            runs = [_pack(result, i, keep, packed) for i, result in enumerate(results)]
+            packed.seek(0)
+            with temporary.open("w", encoding="utf-8") as page:
+                _fill(page, {"sections": [asdict(s) for s in sections], "runs": runs}, _title(results), packed)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        for scratch in (blobs, temporary):
+            scratch.unlink(missing_ok=True)
+    return path.stat().st_size
+
+
+def _title(results: Sequence[Result]) -> str:
+    return "tts: " + ", ".join(dict.fromkeys(result.benchmark for result in results))
+
+
+def _pack(result: Result, index: int, keep: int | None, packed: IO[str]) -> dict[str, Any]:
+    """Write a run's records, deflated, and return the rows of its table."""
+    rows = []
+    for at, record in enumerate(read_records(result.path)):
+        rows.append({"at": at, **_row(record)})
+        candidates = record["solution"]["candidates"]
+        if keep is not None and len(candidates) > keep:
+            record["left_out"] = len(candidates) - keep
+            record["solution"]["candidates"] = candidates[:keep]
+        blob = base64.b64encode(zlib.compress(json.dumps(record, ensure_ascii=False).encode(errors="replace"), 9))
+        packed.write(f'<script type="text/plain" id="b{index}-{at}">{blob.decode()}</script>\n')
+    return {"name": str(result.path), "problems": rows}
+
+
+def _row(record: Mapping[str, Any]) -> dict[str, Any]:
+    candidates, metadata = record["solution"]["candidates"], record.get("metadata") or {}
+    votes = Counter(c["class"] for c in candidates if c["class"] >= 0)
+    n = len(candidates)
+    return {
+        "id": record["problem_id"] + (f"#{record['attempt']}" if record["attempt"] else ""),
+        "correct": record["grade"]["correct"],
+        "answer": record["solution"]["answer"],
+        "target": record["grade"]["target"],
+        "pass1": sum(c["correct"] is True for c in candidates) / n if n else None,
+        "share": max(votes.values(), default=0) / n if n else None,
+        "truncated": sum(c["finish"] == "length" for c in candidates),
+        "tokens": record["usage"]["generated_tokens"],
+        "level": metadata.get("level"),
+        "status": record["grade"]["status"] if record["status"] == "ok" else record["status"],
+        "question": " ".join(record["question"].split())[:160],
+    }
+
+
+def _fill(page: IO[str], data: Mapping[str, Any], title: str, packed: IO[str]) -> None:
+    # A closing tag inside a script would end it: in JSON every < can be written as an escape.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    parts = {
+        "TITLE": escape(title),
+        "STYLE": _asset("report.css") + _katex_style(),
+        "DATA": text,
+        "KATEX": _asset("katex/katex.min.js"),
+        "SCRIPT": _asset("report.js"),
+    }
+    for piece in re.split(r"@([A-Z]+)@", _asset("report.html")):
+        if piece == "BLOBS":
+            for chunk in iter(lambda: packed.read(1 << 20), ""):
+                page.write(chunk)
+        else:
+            page.write(parts.get(piece, piece))
+
+
+def _asset(name: str) -> str:
+    return files("tts.report").joinpath("assets", *name.split("/")).read_text(encoding="utf-8")
+
+
+def _katex_style() -> str:
+    """KaTeX's style with its fonts inside; the older font formats are left out."""
+    folder = files("tts.report").joinpath("assets", "katex", "fonts")
+
+    def embedded(match: re.Match[str]) -> str:
+        data = base64.b64encode(folder.joinpath(f"{match[1]}.woff2").read_bytes()).decode()
+        return f'src:url(data:font/woff2;base64,{data}) format("woff2")'
+
+    return re.sub(r"src:url\(fonts/([\w-]+)\.woff2\)[^;}]*", embedded, _asset("katex/katex.min.css"))

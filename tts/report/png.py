@@ -1,0 +1,66 @@
+"""Plots as a picture, by matplotlib (the extra `report`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tts.errors import InputError
+from tts.report.sections import Plot, Section
+
+
+def write_png(sections: Sequence[Section], path: Path) -> None:
+    """A row of plots for each section that has any: lines, 95 % bands, and rings on the Pareto front.
+
+    Raises:
+        InputError: matplotlib is not installed, or the file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise InputError("--png needs matplotlib", "pip install 'tts-reasoning[report]'") from error
+    drawn = [(s.title, [p for p in s.plots if p.lines]) for s in sections]
+    drawn = [(title, plots) for title, plots in drawn if plots]
+    width = max((len(plots) for _, plots in drawn), default=1)
+    figure = Figure(figsize=(6.0 * width, 4.6 * max(1, len(drawn))), layout="constrained")
+    rows = figure.subfigures(max(1, len(drawn)), 1, squeeze=False)[:, 0]
+    for row, (title, plots) in zip(rows, drawn, strict=False):
+        row.suptitle(title)
+        for axes, plot in zip(row.subplots(1, width, squeeze=False)[0], [*plots, *[None] * width], strict=False):
+            _draw(axes, plot)
+    try:
+        figure.savefig(path, dpi=150, format="png")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _draw(axes: object, plot: Plot | None) -> None:
+    from matplotlib.axes import Axes
+    from matplotlib.ticker import FuncFormatter
+
+    assert isinstance(axes, Axes)
+    if plot is None:
+        axes.set_axis_off()
+        return
+    for index, line in enumerate(plot.lines):
+        color = f"C{index % 10}"
+        xs, ys = [m.x for m in line.marks], [m.y for m in line.marks]
+        style = "--" if line.dashed else "-"
+        axes.plot(xs, ys, color=color, marker="o", markersize=4, linestyle=style, label=line.name)
+        axes.fill_between(xs, [m.low for m in line.marks], [m.high for m in line.marks], color=color, alpha=0.12, lw=0)
+        if len(xs) == 1:
+            m = line.marks[0]
+            axes.errorbar(xs, ys, [[m.y - m.low], [m.high - m.y]], color=color, capsize=3)
+        best = [m for m in line.marks if m.front]
+        axes.plot([m.x for m in best], [m.y for m in best], "o", markersize=9, mfc="none", mec="black", mew=1.2)
+    if plot.diagonal:
+        axes.plot([0, 100], [0, 100], color="grey", linestyle=":", lw=1)
+    if plot.log:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if 10 <= x < 1e6 else f"{x:.2g}"))
+    if any(m.front for line in plot.lines for m in line.marks):
+        axes.plot([], [], "o", markersize=9, mfc="none", mec="black", mew=1.2, label="Pareto front")
+    axes.set_xlabel(plot.x)
+    axes.set_ylabel(f"{plot.y}, % (band: 95 % interval)")
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=7)

@@ -1,0 +1,163 @@
+"""Verifiers' cards: `verifiers/*.toml`, one a file, of a kind each."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tts import catalog
+from tts.errors import CatalogError
+from tts.selection import Aggregation
+
+Head = Literal["token-classification", "scalar", "generative"]
+
+
+class _Card(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    description: str
+    license: str = ""
+
+
+class RewardCard(_Card):
+    """A reward model that reads the question and a response.
+
+    `process`: a score at the end of each step. `outcome`: one, at the end. The head says what a score is:
+    `token-classification` the probability of label `positive` of `labels` there, `scalar` the sigmoid of one number,
+    `generative` the probability of the first of `tokens` (right, wrong) as the next token, of the two.
+
+    `template`: `chat` puts the response into the assistant's turn of the model's chat template, with `separator` after
+    each step; `turns` makes each step a turn of the user's, which the assistant answers with the first of `tokens`;
+    anything else is a text with {question} (and {bos}, the tokenizer's own first token) that the response follows.
+    `between` stands between a separator and the next step. `asks`: what the user's turn holds, the policy's own
+    `prompt` or the bare `question`.
+    """
+
+    kind: Literal["process", "outcome"]
+    model: str
+    head: Head = "token-classification"
+    architecture: str | None = None
+    template: str = "chat"
+    asks: Literal["prompt", "question"] = "question"
+    system: str | None = None
+    step: str = "\n\n"
+    separator: str = ""
+    between: str = ""
+    labels: int = Field(2, ge=2)
+    positive: int = Field(1, ge=0)
+    tokens: tuple[str, str] | None = None
+    aggregation: Aggregation = "last"
+    max_length: int | None = Field(None, ge=16)
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
+    engine: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.kind == "process" and self.template != "turns" and not self.separator:
+            raise ValueError("a process verifier needs the separator that it scores steps at")
+        if (self.head == "generative") != (self.tokens is not None):
+            raise ValueError("a generative head, and no other, has tokens for right and wrong")
+        if self.template == "turns" and self.tokens is None:
+            raise ValueError("turns are answered with tokens: this takes a generative head")
+        if self.template not in ("chat", "turns") and "{question}" not in self.template:
+            raise ValueError("a template is chat, turns, or a text with {question} in it")
+        return self
+
+    @property
+    def width(self) -> int:
+        """How many numbers the model gives at a position."""
+        return {"token-classification": self.labels, "scalar": 1, "generative": 2}[self.head]
+
+
+class JudgeCard(_Card):
+    """A language model that is asked what it thinks of a response: the policy itself, or `model`.
+
+    `score`: a rating from 0 to `scale`. `verify`: a worked-out check that ends in yes or no; the share of yes.
+    `pairwise`: which of two is better, every one against `rounds` others; the share of wins. `p-true`: the
+    probability the model gives to "True". All but the last are means over `votes`.
+    """
+
+    kind: Literal["judge"]
+    method: Literal["score", "verify", "pairwise", "p-true"]
+    prompt: str
+    model: str | None = None
+    votes: int = Field(1, ge=1)
+    rounds: int = Field(2, ge=1)
+    scale: float = Field(10.0, gt=0)
+    temperature: float | None = Field(None, ge=0)
+    max_tokens: int = Field(512, ge=1)
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
+    engine: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.temperature == 0 and self.votes > 1:
+            raise ValueError("at temperature 0 all votes would be the same")
+        return self
+
+    @property
+    def head(self) -> str:
+        return self.method
+
+
+class ConfidenceCard(_Card):
+    """How sure the policy was of its own tokens; `top` log-probabilities a position where the measure needs them."""
+
+    kind: Literal["confidence"]
+    measure: Literal["logprob-mean", "perplexity", "self-certainty", "entropy"]
+    top: int = Field(20, ge=1)
+
+    @property
+    def head(self) -> str:
+        return self.measure
+
+
+class ScriptedCard(_Card):
+    """A rule instead of a model, for rehearsals: the built-in one, or FILE.py:FUNCTION of (question, steps)."""
+
+    kind: Literal["scripted"]
+    script: str | None = None
+    step: str = "\n\n"
+    aggregation: Aggregation = "last"
+
+    @property
+    def head(self) -> str:
+        return self.script or "built-in"
+
+
+Card = RewardCard | JudgeCard | ConfidenceCard | ScriptedCard
+KINDS: dict[str, type[Card]] = {
+    "process": RewardCard,
+    "outcome": RewardCard,
+    "judge": JudgeCard,
+    "confidence": ConfidenceCard,
+    "scripted": ScriptedCard,
+}
+NEEDS_ENGINE = ("process", "outcome")
+"""Kinds that run in an engine of their own."""
+
+
+def load(name: str) -> tuple[Card, str]:
+    """A verifier's card, and its hash.
+
+    Raises:
+        CatalogError: there is none by that name, or it is a checker's, which needs the target.
+    """
+    source = catalog.find("verifiers", name)
+    try:
+        kind = str(tomllib.loads(source.text).get("kind"))
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"{source.path}: {error}") from error
+    if kind not in KINDS:
+        said = "is a checker: it needs the target" if kind == "checker" else f"is of kind {kind!r}"
+        raise CatalogError(f"{name!r} {said}", f"a verifier's kind is one of {', '.join(KINDS)}")
+    card, _ = catalog.load("verifiers", name, KINDS[kind])
+    return card, source.sha256
+
+
+def model_of(card: Card) -> str | None:
+    """The model that a card names."""
+    return card.model if isinstance(card, RewardCard | JudgeCard) else None
