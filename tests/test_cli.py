@@ -476,6 +476,24 @@ def test_doctor_looks_at_everything() -> None:
     assert names >= {"python", "vllm", "gpu", "memory", "model cache"}
 
 
+def test_show_draws_the_tree_of_a_search(sums: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("eval", sums, "--engine", "scripted", "--limit", 1, "-s", "revise", "-n", 4, "--output", run)
+    assert tts(*words).returncode == 0
+    name = records(run)[0]["problem_id"]
+    drawn = tts("show", run, name, "--tree")
+    assert drawn.returncode == 0
+    assert drawn.stdout.count("draft") == 4
+    assert "4 steps, 0 pruned" in drawn.stdout
+    assert tts("show", run, "--tree").returncode == 2
+
+
+def test_show_tree_of_what_has_none(finished: Path) -> None:
+    done = tts("show", finished, "s2", "--tree")
+    assert done.returncode == 2
+    assert "has no tree" in done.stderr
+
+
 def test_completion_can_be_shown() -> None:
     done = tts("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert "tts" in done.stdout.lower() + done.stderr.lower()

@@ -240,3 +240,18 @@ def test_another_judge_shares_the_budget_and_is_stopped_with_its_problem(session
     found, usage = asyncio.run(scores(sessions, None, quick, GOOD, BAD, budget=Budget(calls=1)))
     assert [s.value for s in found] == [0.9, None]
     assert usage.calls == 1
+
+
+def test_joined_pieces_have_the_mean_confidence(sessions: Any) -> None:
+    async def main() -> Completion:
+        async with sessions(None, problem=PROBLEM) as session:
+            engine = session._setup.engine
+            pieces = [
+                Completion(text, "stop", engine.encode(text), generated_tokens=n, self_certainty=c, entropy=e)
+                for text, n, c, e in (("a b c", 3, 1.0, 0.4), (" d", 1, 5.0, 0.8))
+            ]
+            joined: Completion = session.join(pieces)
+            return joined
+
+    joined = asyncio.run(main())
+    assert (joined.self_certainty, joined.entropy) == (pytest.approx(2.0), pytest.approx(0.5))

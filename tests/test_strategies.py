@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from tts.session import Session
 from tts.strategies import STRATEGIES
 from tts.types import Budget, Completion, Problem, Prompt, Sampling, StepScores
 
-EVERY = pytest.mark.parametrize("name", STRATEGIES)
+WITHOUT = pytest.mark.skipif(importlib.util.find_spec("treequest") is None, reason="needs the extra abmcts")
+EVERY = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[WITHOUT] if n == "ab-mcts" else []) for n in STRATEGIES]
+)
 PROBLEM = Problem("p", "What is 2 + 3?")
 
 
@@ -34,6 +38,8 @@ def half(prompt: str, seed: int) -> Reply:
 
 
 async def _solve(sessions: Any, name: str, script: Any, **how: Any) -> tuple[Any, Any]:
+    if getattr(STRATEGIES[name], "needs_verifier", False):
+        how.setdefault("verifier", Likes("5"))
     async with sessions(script, **how) as session:
         solution = await asyncio.wait_for(build(name).solve(PROBLEM, session), 30)
         session.close()
@@ -54,8 +60,14 @@ def test_it_is_a_frozen_value_with_a_source(name: str) -> None:
 def test_it_finds_the_answer_and_keeps_every_candidate(sessions: Any, name: str) -> None:
     solution, session = asyncio.run(_solve(sessions, name, right))
     assert solution.answer == "5"
-    assert len(solution.candidates) == session.usage.calls
-    assert sum(c.completion.generated_tokens for c in solution.candidates) == session.usage.generated_tokens
+    tree = solution.details.get("tree")
+    made = [c.completion.generated_tokens for c in solution.candidates]
+    assert solution.candidates
+    if tree is not None:
+        assert {node["parent"] for node in tree} <= {None, *(node["id"] for node in tree)}
+        made = [node["tokens"] for node in tree]
+    assert len(made) == session.usage.calls
+    assert sum(made) == session.usage.generated_tokens
 
 
 @EVERY

@@ -20,6 +20,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.spinner import Spinner
 from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
 
 from tts.errors import TTSError
 from tts.stats import METHODS, wilson
@@ -82,6 +84,31 @@ def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any
     for row in rows:
         drawn.add_row(*("" if value is None else escape(str(value)) for value in row))
     out().print(drawn)
+
+
+def tree(title: str, nodes: Sequence[Mapping[str, Any]]) -> None:
+    """A search on stdout: a line a step with its score, tokens and end, what was given up in dim with the depth at
+    which that happened.
+    """
+    drawn = Tree(Text(title, style="bold"))
+    branches: dict[int | None, Tree] = {None: drawn}
+    for node in nodes:
+        branches[node["id"]] = branches[node["parent"]].add(_step(node))
+    out().print(drawn)
+
+
+_ENDS = {"stop": "", "end": " end", "length": " cut", "abort": " aborted"}
+
+
+def _step(node: Mapping[str, Any]) -> Text:
+    score = "–" if node["score"] is None else f"{node['score']:.3f}"
+    kind = "" if node["kind"] == "step" else f" {node['kind']}"
+    gone = "" if node["pruned"] is None else f" pruned at {node['pruned']}"
+    error = f" ({node['error']})" if node.get("error") else ""
+    line = Text(no_wrap=True, overflow="ellipsis", style="" if node["pruned"] is None else "dim")
+    line.append(score, style="bold green" if node["finish"] == "end" else "cyan")
+    line.append(f"{kind} {node['tokens']} tok{_ENDS[node['finish']]}{gone}{error}  ")
+    return line.append(" ".join(node["text"].split()) or "(nothing)")
 
 
 @contextlib.contextmanager

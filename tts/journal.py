@@ -48,7 +48,10 @@ def prompt_digest(prompt: Prompt) -> bytes:
 
 def call_key(engine_kind: str, model: str, prompt: bytes, sampling: Sampling, seed: int) -> bytes:
     """The key of a call: the sampling as it was asked for, before any budget clamped it."""
-    asked = json.dumps([engine_kind, model, asdict(sampling), seed], sort_keys=True)
+    plain = {name: getattr(sampling, name) for name in Sampling.__slots__}
+    if plain["thinking_tokens"] is None:  # journals from before there was one stay good
+        del plain["thinking_tokens"]
+    asked = json.dumps([engine_kind, model, plain, seed], sort_keys=True)
     return hashlib.sha256(asked.encode() + prompt).digest()
 
 

@@ -130,7 +130,7 @@ class Session:
         self._sleeper: Session | None = None
         self._in_flight: set[str] = set()
         self._withdrawn: set[str] = set()
-        self._beside: list[Session] = []
+        self._beside: list[tuple[Session, Session]] = []
         self._scoring: set[str] = set()
         self._scorings = 0
         self._paid: set[bytes] = set()
@@ -298,8 +298,6 @@ class Session:
             raise ValueError("a response needs a generated piece")
         ids = tuple(i for p in pieces for i in (engine.encode(p) if isinstance(p, str) else p.token_ids))
         sums = [p.logprob_sum for p in made]
-        certain = [(p.self_certainty, p.generated_tokens) for p in made if p.self_certainty is not None]
-        weight = sum(n for _, n in certain)
         return replace(
             made[-1],
             text=engine.decode(ids) if ids else "".join(p if isinstance(p, str) else p.text for p in pieces),
@@ -308,7 +306,9 @@ class Session:
             cached_tokens=made[0].cached_tokens,
             generated_tokens=sum(p.generated_tokens for p in made),
             logprob_sum=None if None in sums else math.fsum(s for s in sums if s is not None),
-            self_certainty=math.fsum(c * n for c, n in certain) / weight if weight else None,
+            self_certainty=_mean([(p.self_certainty, p.generated_tokens) for p in made]),
+            entropy=_mean([(p.entropy, p.generated_tokens) for p in made]),
+            first=made[0].first,
             group_confidence=made[0].group_confidence if len(pieces) == 1 else None,
             tail_confidence=made[0].tail_confidence if len(pieces) == 1 else None,
             queue_seconds=math.fsum(p.queue_seconds or 0.0 for p in made),
@@ -318,18 +318,18 @@ class Session:
     # -- another model ----------------------------------------------------------------------------------------
 
     def beside(self, engine: Engine) -> Session:
-        """This session on another engine than the policy's, for a judge to ask: the same problem, account, journal and
-        budget, calls of the policy in flight left out.
+        """This session on another engine than the policy's, for a judge to ask: the same problem, account, journal,
+        clock and budget, calls of the policy in flight left out.
         """
-        for part in self._beside:
-            if part._setup.engine is engine:
+        for owner, part in self._beside:
+            if owner is self and part._setup.engine is engine:
                 return part
         part = copy.copy(self)
+        part._trunk = self._trunk or self
         part._setup = replace(self._setup, engine=engine)
         part._in_flight, part._scoring, part._beside, part._alarm = set(), set(), [], None
-        part._reserved_tokens, part._reserved_flops = 0, 0.0
-        part._set_alarm()
-        self._beside.append(part)
+        part._reserved_tokens, part._reserved_flops, part._reserved_calls = 0, 0.0, 0
+        self._beside.append((self, part))
         return part
 
     # -- generation -----------------------------------------------------------------------------------------
@@ -658,7 +658,7 @@ class Session:
         """Account for `usage` of this session and, where it is a branch, of the whole problem."""
         self.usage.add(usage)
         self._made.add(usage)
-        if self._trunk is not None:
+        if self._trunk is not None and self._trunk._made is not self._made:
             self._trunk._made.add(usage)
 
     def _meter(self, key: bytes, c: Completion) -> None:
@@ -710,14 +710,14 @@ class Session:
             self._alarm = self._loop.call_at(self._started + seconds, self._expire)
 
     def _expire(self) -> None:
-        if self._in_flight or self._scoring:
+        if self._in_flight or self._scoring or any(part._in_flight for _, part in self._beside):
             self.over_budget = True
             self._aborting = asyncio.ensure_future(self._abort())
 
     async def _abort(self) -> None:
         if self._in_flight:
             await self._setup.engine.abort(*self._in_flight)
-        for part in self._beside:
+        for _, part in self._beside:
             await part._abort()
         for request_id in list(self._scoring):
             if self._setup.verifier is not None:
@@ -731,8 +731,6 @@ class Session:
     async def stop(self) -> None:
         """Abort everything in flight and admit nothing more; the strategy gets what was generated so far."""
         self._stopped = True
-        for part in self._beside:
-            part._stopped = True
         if self._sleeper is not None:
             await self._sleeper.stop()
         await self._abort()
@@ -744,15 +742,20 @@ class Session:
 
     def close(self) -> Usage:
         """Stop the clock and hand over the account of all phases."""
-        for part in (self, *self._beside):
-            self.over_budget |= part.over_budget
-            if part._alarm is not None:
-                part._alarm.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
         self.usage.seconds = self.elapsed
         whole = Usage()
         for usage in self.phases.values():
             whole.add(usage)
         return whole
+
+
+def _mean(weighted: Sequence[tuple[float | None, int]]) -> float | None:
+    """The mean of the values that are known, by their weights; None where there is none."""
+    known = [(value, weight) for value, weight in weighted if value is not None]
+    total = sum(weight for _, weight in known)
+    return math.fsum(value * weight for value, weight in known) / total if total else None
 
 
 def _serves(found: Completion, call: _Call) -> bool:

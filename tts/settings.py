@@ -154,7 +154,7 @@ def _check_combinations(settings: Settings) -> None:
         check_verifier(settings, strategy)
     elif getattr(strategy, "needs_verifier", False):
         raise InputError(f"strategy {settings.strategy!r} goes by a verifier's scores", "--verifier NAME")
-    elif takes_verifier and (select := getattr(strategy, "select", None)) in BY_VERIFIER:
+    elif takes_verifier and (select := getattr(strategy, "select", None)) in (*BY_VERIFIER, "hierarchical"):
         raise InputError(f"-o select={select} goes by a verifier's scores", "--verifier NAME")
     if settings.against_uniform and not settings.total_tokens:
         raise InputError("--against-uniform compares two ways of spending --total-tokens", "--total-tokens T")

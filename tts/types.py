@@ -78,6 +78,7 @@ class Sampling:
     next piece can be appended to its tokens. `top_logprobs` asks for the k most likely tokens at each position,
     from which self-certainty is computed (-1: the whole vocabulary), and with a `confidence_window` (in tokens) the
     confidence of groups of so many. Where a group's falls below `confidence_floor`, the completion is cut.
+    `thinking_tokens` asks the engine itself to end the thinking of a model there; engines that cannot refuse the request.
     """
 
     temperature: float | None = None
@@ -88,6 +89,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     top_logprobs: int = 0
     ignore_eos: bool = False
+    thinking_tokens: int | None = None
     confidence_window: int = 0
     confidence_floor: float | None = None
 
@@ -285,7 +287,9 @@ class Engine(Protocol):
         ...
 
     def counters(self) -> Mapping[str, int]:
-        """The engine's own totals since it started: prompt_tokens, cached_tokens, generated_tokens (what it has)."""
+        """The engine's own totals since it started: prompt_tokens, cached_tokens, generated_tokens, steps, and running
+        (the sum over steps of sequences in the batch), as far as it has them.
+        """
         ...
 
     def describe(self) -> Mapping[str, Any]:

@@ -5,12 +5,13 @@
 Problems of the test split, one request a sample with a seed of its own, temperature 0.8. For nano-1 to nano-5:
 accuracies in percent, and the gains that the model was made to show, with 95 % intervals over problems. For
 nano-long: InftyThink rounds of 4 steps against one response cut at the window. For nano-stateful: accuracy and
-tokens of an answer from notes against one without.
+tokens of an answer from notes against one without, at five verbosities.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import time
@@ -25,7 +26,7 @@ os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 from tts import stats
 from tts.catalog import render
 from tts.nano import POLICY, VERIFIER
-from tts.nano.dialogue import as_chat, ask
+from tts.nano.dialogue import VERBOSITIES, as_chat, ask
 from tts.nano.labels import read_answer
 from tts.nano.problems import STEPS_PER_WINDOW, benchmark_problems
 from tts.nano.story import NanoProblem
@@ -35,7 +36,8 @@ STEP, BLANK, END = "<extra_0>", "\n\n", "<|im_end|>"
 ENGINE: dict[str, Any] = {"enable_chunked_prefill": False, "max_num_batched_tokens": 8192, "max_model_len": 2048}
 GAINS = (("maj", "pass@1", 10), ("weighted", "maj", 4), ("pass@n", "best", 0))
 LADDER = ["nano-1", "nano-2", "nano-3", "nano-4", "nano-5"]
-WINDOW_TOKENS = 96
+WINDOW_TOKENS = 104
+WHOLE_TOKENS = 1000
 ROUNDS = 12
 
 
@@ -139,9 +141,12 @@ def infty(policy: Policy, problems: list[NanoProblem]) -> None:
         if not going:
             break
     cut = [read_answer(text) for text, _ in policy.sample([policy.encode(ask(p)) for p in problems], WINDOW_TOKENS)]
-    whole = [read_answer(text) for text, _ in policy.sample([policy.encode(ask(p)) for p in problems], 1000)]
+    chains = policy.sample([policy.encode(ask(p)) for p in problems], WHOLE_TOKENS)
+    whole = [read_answer(text) for text, _ in chains]
+    length = fmean(len(ids) for _, ids in chains)
     print(f"nano-long      {share(answers, problems)} in {rounds / len(problems):.1f} rounds a problem")
-    print(f"    one response cut at a window: {share(cut, problems)}; uncut: {share(whole, problems)}", flush=True)
+    print(f"    one response cut at a window: {share(cut, problems)}; uncut: {share(whole, problems)}")
+    print(f"    an uncut response has {length:.0f} tokens, a round at most {WINDOW_TOKENS}", flush=True)
 
 
 def sleep(policy: Policy, problems: list[NanoProblem]) -> None:
@@ -149,14 +154,28 @@ def sleep(policy: Policy, problems: list[NanoProblem]) -> None:
     contexts = list(dict.fromkeys(problem.body for problem in problems))
     written = policy.sample([policy.encode(as_chat(render("sleep-notes", context=c))) for c in contexts], 256)
     notes = {context: text for context, (text, _) in zip(contexts, written, strict=True)}
+    print(f"nano-stateful  notes have {fmean(len(ids) for _, ids in written):.0f} tokens")
     plain = policy.sample([policy.encode(ask(problem)) for problem in problems], 256)
-    prompts = [render("sleep-answer", context=p.body, notes=notes[p.body], question=p.question) for p in problems]
-    rested = policy.sample([policy.encode(as_chat(prompt)) for prompt in prompts], 256)
-    for name, samples in (("without notes", plain), ("from notes", rested)):
-        tokens = fmean(len(ids) for _, ids in samples)
-        print(f"nano-stateful  {name}: {share([read_answer(t) for t, _ in samples], problems)}, {tokens:.1f} tokens")
-    ratio = sum(len(ids) for _, ids in plain) / sum(len(ids) for _, ids in rested)
-    print(f"    {ratio:.1f} times fewer tokens; {fmean(len(ids) for _, ids in written):.0f} a note", flush=True)
+    report("plain", plain, problems)
+    for verbosity, noted in itertools.product(range(VERBOSITIES), (False, True)):
+        prompts = [
+            render(
+                "sleep-answer",
+                context=p.body,
+                notes=notes[p.body] if noted else None,
+                question=p.question,
+                verbosity=verbosity,
+            )
+            for p in problems
+        ]
+        samples = policy.sample([policy.encode(as_chat(prompt)) for prompt in prompts], 256)
+        report(f"{'with' if noted else 'without'} notes, verbosity {verbosity}", samples, problems)
+
+
+def report(name: str, samples: list[tuple[str, list[int]]], problems: list[NanoProblem]) -> None:
+    """A row: accuracy and tokens."""
+    tokens = fmean(len(ids) for _, ids in samples)
+    print(f"    {name}: {share([read_answer(t) for t, _ in samples], problems)}, {tokens:.1f} tokens", flush=True)
 
 
 def main() -> None:

@@ -18,15 +18,18 @@ def show(
     rounds: Annotated[
         bool, typer.Option("--rounds", help="Rounds: of all problems together, or the texts of one.")
     ] = False,
+    tree: Annotated[bool, typer.Option("--tree", help="The search of one problem, step by step.")] = False,
     wrong: Annotated[bool, typer.Option("--wrong", help="Only problems answered wrongly.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Records as JSON.")] = False,
 ) -> None:
-    """List a run's problems, or show one with all its candidates."""
+    """List a run's problems, or show one with all its candidates, or the tree of its search."""
     from tts.store import read_records
 
     records = read_records(run)
     if problem is None and rounds:
         return _by_round(run, json)
+    if tree and problem is None:
+        raise InputError("--tree is for one problem", f"tts show {run} lists them")
     if problem is None:
         chosen = (r for r in records if not wrong or r["grade"]["correct"] is False)
         return _list(list(chosen), json)
@@ -36,8 +39,23 @@ def show(
     if json:
         return console.say_json(found[0] if len(found) == 1 else found)
     for record in found:
-        _detail(record, texts=rounds)
+        _tree(record) if tree else _detail(record, texts=rounds)
     return None
+
+
+def _tree(record: dict[str, Any]) -> None:
+    nodes = record["solution"].get("tree")
+    if not nodes:
+        raise InputError(
+            f"problem {record['problem_id']!r} has no tree", "search strategies leave one: tts list strategies"
+        )
+    steps = sum(node["kind"] != "lookahead" for node in nodes)
+    pruned = sum(node["pruned"] is not None for node in nodes)
+    console.say(record["question"])
+    console.say("")
+    answer = record["solution"]["answer"]
+    title = f"{steps} steps, {pruned} pruned, {sum(node['tokens'] for node in nodes)} tokens; answer {answer or 'none'}"
+    console.tree(title, nodes)
 
 
 def _list(records: list[dict[str, Any]], as_json: bool) -> None:

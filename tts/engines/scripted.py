@@ -150,6 +150,8 @@ class ScriptedEngine:
         self, prompt: Prompt, sampling: Sampling, seed: int, aborted: asyncio.Event, queued: float
     ) -> Completion:
         self._check_alive()
+        if sampling.thinking_tokens is not None:
+            raise RequestError("the scripted engine has no thinking budget of its own")
         reply = self._script(prompt.text, seed)
         started = asyncio.get_running_loop().time()
         if reply.latency and not aborted.is_set():

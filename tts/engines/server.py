@@ -231,8 +231,10 @@ class ServerEngine:
         if self._is_vllm:
             extra = {"return_token_ids": True, "ignore_eos": sampling.ignore_eos, "include_stop_str_in_output": True}
             extra |= {k: v for k in ("top_k", "min_p") if (v := getattr(sampling, k)) is not None}
-        elif sampling.top_k is not None or sampling.min_p is not None:
-            raise RequestError("this server is not vLLM: it has no top_k or min_p")
+            if sampling.thinking_tokens is not None:
+                extra["thinking_token_budget"] = sampling.thinking_tokens
+        elif sampling.top_k is not None or sampling.min_p is not None or sampling.thinking_tokens is not None:
+            raise RequestError("this server is not vLLM: it has no top_k, min_p or thinking budget")
         elif sampling.stop:
             raise RequestError("this server is not vLLM: it does not tell which stop string ended a response")
         body: dict[str, Any] = {

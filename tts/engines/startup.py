@@ -139,6 +139,9 @@ def _counting(totals: dict[str, int]) -> Any:
         def __init__(self, vllm_config: Any, engine_index: int = 0) -> None: ...
 
         def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
+            if scheduler_stats is not None:
+                totals["steps"] = totals.get("steps", 0) + 1
+                totals["running"] = totals.get("running", 0) + scheduler_stats.num_running_reqs
             if iteration_stats is not None:
                 totals["generated_tokens"] += iteration_stats.num_generation_tokens
                 totals["prompt_tokens"] += iteration_stats.num_prompt_tokens

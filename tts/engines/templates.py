@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from tts.errors import InputError
@@ -18,9 +19,19 @@ class ChatTemplate:
         self.tokenizer = tokenizer
         self.plain = not getattr(tokenizer, "chat_template", None)
         self._arguments = dict(arguments)
+        # A search asks for the same prompt, and a verifier for the same steps, again and again.
+        self._rendered = lru_cache(maxsize=1024)(self._render)
+        self._encoded = lru_cache(maxsize=8192)(self._encode)
 
     def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
         """Raises InputError where the template refuses the messages or the arguments."""
+        return self._rendered(tuple(messages), prefill)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text in the middle of a prompt: special tokens are read, none is added."""
+        return self._encoded(text)
+
+    def _render(self, messages: tuple[Message, ...], prefill: str) -> Prompt:
         text = self.transcript(messages, reply=True) + prefill
         if self.plain:
             return Prompt(text, tuple(self.tokenizer.encode(text)), tuple(messages))
@@ -49,8 +60,7 @@ class ChatTemplate:
         """The token that begins a text, "" where the tokenizer has none."""
         return str(self.tokenizer.bos_token or "")
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of a text in the middle of a prompt: special tokens are read, none is added."""
+    def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False))
 
     def decode(self, token_ids: Sequence[int]) -> str:

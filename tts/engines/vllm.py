@@ -116,9 +116,10 @@ class VLLMEngine:
             if (value := getattr(sampling, name)) is not None
         }
         defaults = {name: self._defaults[name] for name in GENERATION_DEFAULTS if name in self._defaults}
+        thinking = {} if sampling.thinking_tokens is None else {"thinking_token_budget": sampling.thinking_tokens}
         spelled = [stop for stop, (_, alone) in stops.items() if not alone]
-        return self._sampling_params(
-            **{**defaults, **asked},
+        params = self._sampling_params(
+            **{**defaults, **asked, **thinking},
             seed=seed,
             max_tokens=sampling.max_tokens,
             stop=spelled,
@@ -130,6 +131,8 @@ class VLLMEngine:
             detokenize=bool(spelled),
             output_kind=self._final_only if sampling.confidence_floor is None else self._delta,
         )
+        params.skip_clone = True  # nobody else has it: vLLM need not copy it deeply for every request
+        return params
 
     def _completion(
         self, prompt: Prompt, params: Any, stops: Mapping[str, StopTokens], seed: int, output: Any

@@ -13,25 +13,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tts.nano.model import Decoder, Policy, ProcessVerifier
-from tts.nano.packing import Batch
+from tts.nano.packing import NONE, Batch
 
 log = logging.getLogger(__name__)
 WARM_UP = 200
 LOG_EVERY = 20
+FORESIGHT = 0.5
+"""The weight of the tokens that would rightly follow."""
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Of the hidden states, token ids, targets and following tokens at the chosen positions."""
 COMPILED = 20
 """After so many steps everything is compiled, and the clock starts."""
 
 
 def fit(
     model: Policy | ProcessVerifier,
-    head: Callable[[Tensor], Tensor],
+    loss_of: Loss,
     batches: Iterator[Batch],
     steps: int,
     learning_rate: float,
     seconds: float = 0.0,
     batches_a_step: int = 2,
 ) -> None:
-    """Train `model` in place; `head` turns the hidden states at the chosen positions into logits.
+    """Train `model` in place by a loss of the hidden states at the chosen positions.
 
     With `seconds`, the schedule follows the clock instead (after a few steps, in which things are compiled) and
     `steps` is only a ceiling: for finding out how many steps fit.
@@ -54,10 +58,11 @@ def fit(
             group["lr"] = learning_rate * min(step / warm_up, 0.02 + 0.98 * (1 - done))
         for _ in range(batches_a_step):
             batch = next(batches)
-            ids, where, targets = (_moved(array, device) for array in (batch.ids, batch.where, batch.targets))
+            arrays = (batch.ids, batch.where, batch.targets, batch.follows)
+            ids, where, targets, follows = (_moved(array, device) for array in arrays)
             with torch.autocast(device.type, torch.bfloat16):
-                logits = head(model.model(ids).flatten(0, 1)[where])
-            loss = F.cross_entropy(logits.float(), targets) / batches_a_step
+                hidden = model.model(ids).flatten(0, 1)[where]
+                loss = loss_of(hidden, ids.flatten()[where], targets, follows) / batches_a_step
             loss.backward()  # type: ignore[no-untyped-call]
             seen += batch.ids.size
             total += loss.detach()
@@ -68,6 +73,32 @@ def fit(
             loss_mean, elapsed = total.item() / (step % LOG_EVERY or LOG_EVERY), time.monotonic() - began
             log.info("step %d/%d loss %.4f, %.0f s, %.0f tokens/s", step, steps, loss_mean, elapsed, seen / elapsed)
             total.zero_()
+
+
+def next_token_loss(policy: Policy) -> Loss:
+    """What a policy learns."""
+
+    def loss(hidden: Tensor, ids: Tensor, targets: Tensor, follows: Tensor) -> Tensor:
+        return F.cross_entropy(policy.logits(hidden).float(), targets)
+
+    return loss
+
+
+def step_loss(verifier: ProcessVerifier, step: int) -> Loss:
+    """What a verifier learns: the label of every token, those of step tokens twice, and what would rightly follow.
+
+    The last keeps it reading digits as well as the policy writes them; the head for it is the tied embedding.
+    """
+
+    def loss(hidden: Tensor, ids: Tensor, targets: Tensor, follows: Tensor) -> Tensor:
+        each = F.cross_entropy(verifier.score(hidden).float(), targets, reduction="none")
+        next_token = F.linear(hidden, verifier.model.embed_tokens.weight).float()
+        asked = (ids == step).float()
+        labels = each.mean() + (each * asked).sum() / asked.sum()
+        known = (follows != NONE).sum().clamp(min=1)
+        return labels + FORESIGHT * F.cross_entropy(next_token, follows, ignore_index=NONE, reduction="sum") / known
+
+    return loss
 
 
 def _moved(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -7,11 +7,11 @@ have several questions a context (sleep-time compute, arXiv:2504.13171).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from tts.nano.lexicon import ITEMS, NAMES, PLACES
-from tts.nano.story import NanoProblem, Scale, Step, Story, listing
+from tts.nano.story import NanoProblem, Noise, Scale, Step, Story, conclusion, listing
 
 LEDGERS = {
     "savings": (
@@ -33,53 +33,54 @@ LEDGERS = {
 LONGEST = 40
 
 
-def ledger(kind: str, rng: Random, steps: int) -> NanoProblem:
-    """A chain of `steps` equal changes to one number."""
+def ledger(kind: str, rng: Random, steps: int, noise: Noise | None = None) -> NanoProblem:
+    """A chain of `steps` equal changes to one number. Each step says where in the chain it is, and how long that is."""
     opening, unit, question = LEDGERS[kind]
     change, value = rng.randint(2, 60), rng.randint(10, 200)
     falls = kind == "tank"
     if falls:
         value += change * steps
     words = {"who": rng.choice(NAMES), "item": rng.choice(ITEMS), "start": value, "change": change, "last": steps}
-    worked = []
+    s = Story(rng, Scale(steps, 0, 0, 0), noise=noise)
     for number in range(1, steps + 1):
-        after = value - change if falls else value + change
-        worked.append(Step(f"{unit} {number}", f"{value}{'-' if falls else '+'}{change}", after))
-        value = after
-    return NanoProblem(kind, opening.format(**words), question.format(**words), tuple(worked))
+        label = f"{unit} {number}/{steps}"
+        value = s.minus(label, value, change) if falls else s.plus(label, value, change)
+    return NanoProblem(kind, opening.format(**words), question.format(**words), tuple(s.steps), (), tuple(s.attempt))
 
 
 def rounds(problem: NanoProblem, window: int) -> Iterator[tuple[str | None, str]]:
     """The InftyThink rounds of a solution, `window` steps each: (history or None, what to write).
 
-    A summary of a ledger is its last step's number and value; of any other problem, all that is worked out.
+    A summary of a ledger is its last step's place and value; of any other problem, all that is worked out.
     """
-    history: str | None = None
     for start in range(0, len(problem.steps), window):
-        done = start + window
-        written = "\n\n".join(map(str, problem.steps[start:done]))
-        if done >= len(problem.steps):
-            yield history, f"{written}\n\nThe answer is \\boxed{{{problem.target}}}."
-            return
-        summary = summarise(problem, done)
-        yield history, f"{written}\n\n<summary>{summary}</summary>"
-        history = summary
+        yield one_round(problem, problem.steps, start, window)
 
 
-def summarise(problem: NanoProblem, done: int) -> str:
-    """What is known after the first `done` steps, in a line."""
+def one_round(problem: NanoProblem, taken: Sequence[Step], start: int, window: int) -> tuple[str | None, str]:
+    """The round that goes on after `start` right steps with those of `taken`: (history or None, what to write)."""
+    history = summarise(problem, problem.steps[:start]) if start else None
+    done = start + window
+    if done >= len(taken):
+        end = conclusion(str(taken[-1].value))
+    else:
+        end = f"<summary>{summarise(problem, taken[:done])}</summary>"
+    return history, "\n\n".join([*map(str, taken[start:done]), end])
+
+
+def summarise(problem: NanoProblem, taken: Sequence[Step]) -> str:
+    """What is known after the steps taken, in a line."""
     if problem.family in LEDGERS:
-        last = problem.steps[done - 1]
-        return f"after {last.label}: {last.value}"
-    return "; ".join(map(str, problem.steps[:done]))
+        return f"{taken[-1].label}: {taken[-1].value}"
+    return "; ".join(map(str, taken))
 
 
-def stateful(rng: Random, scale: Scale) -> list[NanoProblem]:
+def stateful(rng: Random, scale: Scale, noise: Noise | None = None) -> list[NanoProblem]:
     """Several questions about one context; each solution holds only the steps that its question needs.
 
     `asides` are the notes worth writing before any question: everything that can be worked out from the context.
     """
-    s = Story(rng, scale)
+    s = Story(rng, scale, noise=noise)
     place, count = rng.choice(PLACES), max(2, min(4, scale.steps - 1))
     kinds = rng.sample(ITEMS, count)
     stock = [(item, s.multiplier(), s.factor()) for item in kinds]
@@ -93,18 +94,18 @@ def stateful(rng: Random, scale: Scale) -> list[NanoProblem]:
     s.plus("with cost", total, fee)
     s.remainder("left", total, heads)
     s.plus("things", *(n for _, n, _ in stock))
-    notes = tuple(s.steps)
-    body, values = " ".join(s.sentences), notes[: count + 1]
+    body, values = " ".join(s.sentences), range(count + 1)
 
-    def ask(question: str, steps: tuple[Step, ...]) -> NanoProblem:
-        return NanoProblem("stateful", body, question, steps, notes)
+    def ask(question: str, needed: Sequence[int]) -> NanoProblem:
+        steps, attempt = (tuple(made[i] for i in needed) if made else () for made in (s.steps, s.attempt))
+        return NanoProblem("stateful", body, question, steps, tuple(s.steps), attempt)
 
     return [
         ask("What is everything worth, in dollars?", values),
-        ask("What are the worth and the cost together, in dollars?", notes[: count + 2]),
+        ask("What are the worth and the cost together, in dollars?", range(count + 2)),
         ask(
             f"The worth is shared evenly in whole dollars by {heads}. How many dollars are left over?",
-            (*values, notes[count + 2]),
+            (*values, count + 2),
         ),
-        ask("How many things are there?", (notes[count + 3],)),
+        ask("How many things are there?", (count + 3,)),
     ]

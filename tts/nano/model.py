@@ -23,7 +23,7 @@ class Shape:
 
     vocab_size: int = 1024
     hidden_size: int = 256
-    intermediate_size: int = 512
+    intermediate_size: int = 416
     num_hidden_layers: int = 6
     num_attention_heads: int = 4
     num_key_value_heads: int = 2
@@ -34,6 +34,10 @@ class Shape:
     @property
     def head_dim(self) -> int:
         return self.hidden_size // self.num_attention_heads
+
+
+VERIFIER_SHAPE = Shape(num_hidden_layers=8)
+"""Two layers more than the policy: the policy's layers foretell the next token, these compare it with what came."""
 
 
 class LayerCache:

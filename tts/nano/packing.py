@@ -6,29 +6,36 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from tts.nano.dialogue import STATEFUL, ask, draw_document
-from tts.nano.families import ODD_FAMILIES
+from tts.nano.dialogue import STATEFUL, ask, draw_attempt, draw_document
 from tts.nano.labels import SEPARATOR, label_steps
-from tts.nano.problems import DIFFICULTIES, ODD_TRAINING, draw, draw_stateful
-from tts.nano.story import NanoProblem, Noise, response
+from tts.nano.problems import DIFFICULTIES, draw, draw_stateful
+from tts.nano.story import NanoProblem
 from tts.nano.tokenizer import BLANK_LINE, END, PAD, STEP
 
+Array = NDArray[np.integer[Any]]
 WIDTHS = 32
 """Batches are as wide as a multiple of this."""
+NONE = -100
+"""What cross-entropy leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A sequence, the positions where something is predicted, and what is right there."""
+    """A sequence, the positions where something is predicted, and what is right there.
 
-    ids: Sequence[int]
+    `follows`, for the verifier, is the token that would rightly come next at each of these positions, or `NONE`.
+    """
+
+    ids: Sequence[int] | Array
     where: Sequence[int]
-    targets: Sequence[int]
+    targets: Sequence[int] | Array
+    follows: Sequence[int] | Array = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class Batch:
     ids: NDArray[np.int64]
     where: NDArray[np.int64]
     targets: NDArray[np.int64]
+    follows: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,38 +107,63 @@ def rollout_tasks(vocabulary: Vocabulary, seed: int, shard: int, count: int) -> 
 
 
 def attempt_rows(vocabulary: Vocabulary, seed: int, shard: int, count: int) -> list[Row]:
-    """Labelled rows of the generator's own attempts at short problems, wrong only where something was misread."""
+    """Labelled rows of the generator's own attempts, most of them cut soon after the first mistake."""
     rng = Random(f"attempts/{seed}/{shard}")
-    problems = [
-        draw(rng, *ODD_TRAINING, "train", rng.choice(ODD_FAMILIES), Noise(Random(rng.random()), slips=(0.0,)))
-        for _ in range(count)
-    ]
-    prompts = vocabulary.encode([ask(problem) for problem in problems])
-    responses = vocabulary.encode([response(problem.attempt) for problem in problems])
-    tasks = zip(problems, prompts, strict=True)
-    return verifier_rows(vocabulary, [(task, [answer]) for task, answer in zip(tasks, responses, strict=True)])
+    documents = [draw_attempt(rng) for _ in range(count)]
+    given, solutions, attempts = (
+        vocabulary.encode([getattr(document, part) for document in documents])
+        for part in ("given", "written", "attempt")
+    )
+    rows = []
+    for prompt, solution, attempt in zip(given, solutions, attempts, strict=True):
+        kept = len(attempt)
+        if rng.random() < 0.75:
+            kept = _shared(attempt, solution)
+            for _ in range(rng.choice((1, 1, 2))):
+                kept = next((i for i in range(kept + 1, len(attempt)) if attempt[i] == vocabulary.blank), len(attempt))
+        rows.append(_labelled(vocabulary, prompt, attempt[:kept], solution, []))
+    return rows
 
 
 def verifier_rows(vocabulary: Vocabulary, sampled: Iterable[tuple[Task, list[list[int]]]]) -> list[Row]:
-    """Rows of responses with a label at every token: whether everything is right so far.
-
-    Only the labels at step tokens are ever asked for; the others say where in its step a mistake was made, of which
-    the verifier learns many times faster.
-    """
+    """Labelled rows of sampled responses, each different one once."""
     rows = []
     for (problem, prompt), responses in sampled:
         (solution,) = vocabulary.encode([problem.solution])
-        for answer in responses:
-            ids, reference = vocabulary.as_scored(prompt, answer), vocabulary.as_scored(prompt, solution)
-            labels = label_steps(problem, vocabulary.decode(answer))
-            common = next((i for i, (a, b) in enumerate(zip(ids, reference, strict=False)) if a != b), len(reference))
-            targets, step = [], 0
-            for position in range(len(prompt), len(ids)):
-                targets.append(int(step < len(labels) and (labels[step] or position < common)))
-                step += ids[position] == vocabulary.step
-            if step == len(labels):
-                rows.append(Row(ids, range(len(prompt), len(ids)), targets))
+        for answer in dict.fromkeys(map(tuple, responses)):
+            text = vocabulary.decode(answer)
+            rows.append(_labelled(vocabulary, prompt, answer, solution, label_steps(problem, text)))
     return rows
+
+
+def _labelled(
+    vocabulary: Vocabulary, prompt: Sequence[int], answer: Sequence[int], solution: Sequence[int], labels: list[bool]
+) -> Row:
+    """A label at every token: everything is right so far. A token is right where its step is, or the solution has it.
+
+    Only the labels at step tokens are ever asked for. The others, and the tokens that would rightly follow, say where
+    in its step a mistake was made and what was right instead, of which the verifier learns many times faster.
+    """
+    ids, reference = vocabulary.as_scored(prompt, answer), vocabulary.as_scored(prompt, solution)
+    common = _shared(ids, reference)
+    targets, step = [], 0
+    for position in range(len(prompt), len(ids)):
+        targets.append(int(position < common or (step < len(labels) and labels[step])))
+        step += ids[position] == vocabulary.step
+    follows = [
+        reference[i + 1] if i + 1 < len(reference) and i < common else NONE for i in range(len(prompt), len(ids))
+    ]
+    return Row(
+        np.asarray(ids, np.int32),
+        range(len(prompt), len(ids)),
+        np.asarray(targets, np.int32),
+        np.asarray(follows, np.int32),
+    )
+
+
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """The length of what both begin with."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def pack(rows: Sequence[Row], pad: int, tokens: int, rng: Random) -> list[Batch]:
@@ -142,12 +175,13 @@ def pack(rows: Sequence[Row], pad: int, tokens: int, rng: Random) -> list[Batch]
         count = max(1, tokens // width)
         ordered, taken = ordered[:-count], ordered[-count:]
         ids = np.full((len(taken), width), pad, dtype=np.int64)
-        where, targets = [], []
+        where, targets, follows = [], [], []
         for number, row in enumerate(taken):
             ids[number, : len(row.ids)] = row.ids
             where.append(np.asarray(row.where, dtype=np.int64) + number * width)
             targets.append(np.asarray(row.targets, dtype=np.int64))
-        batches.append(Batch(ids, np.concatenate(where), np.concatenate(targets)))
+            follows.append(np.asarray(row.follows, dtype=np.int64))
+        batches.append(Batch(ids, *map(np.concatenate, (where, targets, follows))))
     rng.shuffle(batches)
     return batches
 

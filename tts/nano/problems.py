@@ -29,10 +29,8 @@ DIFFICULTIES: dict[int, tuple[Scale, Scale]] = {
     5: (Scale(6, 150, 40, 8, odd=0.3), Scale(7, 300, 80, 15, odd=0.5)),
 }
 """The smallest and largest scale of each difficulty."""
-TRAINING = (Scale(1, 10, 6, 3), Scale(8, 1000, 600, 60, odd=0.6))
+TRAINING = (Scale(1, 10, 6, 3), Scale(8, 600, 200, 30, odd=0.6))
 """Training covers everything between these."""
-ODD_TRAINING = (Scale(1, 10, 6, 3, odd=0.5), Scale(4, 300, 100, 20, odd=0.9))
-"""Short problems in which much is put the other way round."""
 STATEFUL = (Scale(4, 30, 10, 5), Scale(5, 100, 30, 12))
 """Contexts that are known before the question."""
 
@@ -69,18 +67,18 @@ def by_difficulty(difficulty: int, index: int, split: Split = "test", family: st
     return draw(Random(f"nano-{difficulty}/{split}/{family}/{index}"), low, high, split, family)
 
 
-def draw_ledger(rng: Random, low: int, high: int, split: Split) -> NanoProblem:
+def draw_ledger(rng: Random, low: int, high: int, split: Split, noise: Noise | None = None) -> NanoProblem:
     """A long chain of `low` to `high` small steps."""
     while True:
-        problem = ledger(rng.choice(list(LEDGERS)), rng, rng.randint(low, high))
+        problem = ledger(rng.choice(list(LEDGERS)), rng, rng.randint(low, high), noise)
         if split_of(problem.body) == split:
             return problem
 
 
-def draw_stateful(rng: Random, low: Scale, high: Scale, split: Split) -> list[NanoProblem]:
+def draw_stateful(rng: Random, low: Scale, high: Scale, split: Split, noise: Noise | None = None) -> list[NanoProblem]:
     """All questions about one context."""
     while True:
-        problems = stateful(rng, draw_scale(rng, low, high))
+        problems = stateful(rng, draw_scale(rng, low, high), noise)
         if split_of(problems[0].body) == split:
             return problems
 

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain, count, islice
+from math import prod
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -27,9 +29,9 @@ from typing import TypeVar
 import torch
 
 from tts.nano.dialogue import ask
-from tts.nano.fitting import fit
+from tts.nano.fitting import fit, next_token_loss, step_loss
 from tts.nano.labels import read_answer
-from tts.nano.model import Policy, ProcessVerifier, Shape, load_weights, save_model
+from tts.nano.model import VERIFIER_SHAPE, Policy, ProcessVerifier, Shape, load_weights, save_model
 from tts.nano.packing import Batch, Row, Task, Vocabulary, attempt_rows, pack, policy_rows, rollout_tasks, verifier_rows
 from tts.nano.problems import DIFFICULTIES, by_difficulty
 from tts.nano.sampling import sample, score_steps
@@ -38,6 +40,7 @@ from tts.nano.tables import Sampled, line
 from tts.nano.tokenizer import save_tokenizer, train_tokenizer
 
 log = logging.getLogger("tts.nano")
+AGGREGATIONS: dict[str, Callable[[Sequence[float]], float]] = {"min": min, "prod": prod, "last": itemgetter(-1)}
 STAGES = ("clean", "slips", "attempts", "rollouts", "table")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,17 +51,18 @@ class Recipe:
     """How much of everything. Sizes are for one GPU; batches for a CPU are an eighth of these."""
 
     seed: int = 0
-    policy_steps: int = 4000
+    policy_steps: int = 4500
     policy_rate: float = 2.5e-3
     policy_seconds: float = 0.0
-    slip_steps: int = 400
-    slip_rate: float = 5e-4
-    attempt_steps: int = 400
-    attempt_rate: float = 1e-3
-    rollout_problems: int = 60_000
+    slip_steps: int = 500
+    slip_rate: float = 6e-4
+    attempt_steps: int = 2400
+    attempt_rate: float = 1.5e-3
+    rollout_problems: int = 32_000
     samples: int = 8
+    temperature: float = 0.9
     verifier_steps: int = 1500
-    verifier_rate: float = 1e-3
+    verifier_rate: float = 8e-4
     verifier_seconds: float = 0.0
     shard: int = 8192
     batch_tokens: int = 2**15
@@ -123,7 +127,7 @@ def train_policy(recipe: Recipe, out: Path, vocabulary: Vocabulary, workers: Wor
     shards = workers.map(partial(_policy_shard, recipe, False), count())
     fit(
         policy,
-        policy.logits,
+        next_token_loss(policy),
         chain.from_iterable(shards),
         recipe.policy_steps,
         recipe.policy_rate,
@@ -138,19 +142,19 @@ def teach_slips(recipe: Recipe, out: Path, vocabulary: Vocabulary, workers: Work
     load_weights(policy, out / "clean")
     policy.to(device)
     shards = workers.map(partial(_policy_shard, recipe, True), count())
-    fit(policy, policy.logits, chain.from_iterable(shards), recipe.slip_steps, recipe.slip_rate)
+    fit(policy, next_token_loss(policy), chain.from_iterable(shards), recipe.slip_steps, recipe.slip_rate)
     save_model(policy, out / "policy", vocabulary.end, vocabulary.pad)
     generation = {"do_sample": True, "temperature": 0.8, "eos_token_id": vocabulary.end, "pad_token_id": vocabulary.pad}
     (out / "policy" / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
 
 
 def roll_out(recipe: Recipe, vocabulary: Vocabulary, policy: Policy, workers: Workers) -> list[Row]:
-    """Labelled rows of the policy's own solutions of training problems, at temperature 1."""
+    """Labelled rows of the policy's own solutions of training problems."""
     share = min(1000, recipe.rollout_problems)
     shares = [(number, share) for number in range(-(-recipe.rollout_problems // share))]
     tasks = list(chain.from_iterable(workers.map(partial(_rollout_shard, recipe), shares)))
     prompts = [prompt for _, prompt in tasks for _ in range(recipe.samples)]
-    responses = sample(policy, prompts, vocabulary.end, _generator(policy, recipe.seed), temperature=1.0)
+    responses = sample(policy, prompts, vocabulary.end, _generator(policy, recipe.seed), recipe.temperature)
     sampled = [
         (task, responses[number * recipe.samples : (number + 1) * recipe.samples]) for number, task in enumerate(tasks)
     ]
@@ -159,22 +163,23 @@ def roll_out(recipe: Recipe, vocabulary: Vocabulary, policy: Policy, workers: Wo
 
 
 def study_attempts(recipe: Recipe, out: Path, vocabulary: Vocabulary, workers: Workers, device: torch.device) -> None:
-    """Fit the verifier to the generator's misreadings, starting from the policy that knows no mistakes."""
+    """Fit the verifier to the generator's fallible attempts, starting from the policy that knows no mistakes."""
     torch.manual_seed(recipe.seed)
-    policy, verifier = Policy(Shape()), ProcessVerifier(Shape())
+    policy, verifier = Policy(Shape()), ProcessVerifier(VERIFIER_SHAPE)
     load_weights(policy, out / "clean")
-    verifier.model.load_state_dict(policy.model.state_dict())
+    verifier.model.load_state_dict(policy.model.state_dict(), strict=False)
     verifier.to(device)
     shards = workers.map(partial(_attempt_shard, recipe), count())
-    fit(verifier, verifier.score, chain.from_iterable(shards), recipe.attempt_steps, recipe.attempt_rate)
+    loss = step_loss(verifier, vocabulary.step)
+    fit(verifier, loss, chain.from_iterable(shards), recipe.attempt_steps, recipe.attempt_rate)
     save_model(verifier, out / "novice", vocabulary.end, vocabulary.pad)
 
 
 def study_rollouts(
     recipe: Recipe, out: Path, vocabulary: Vocabulary, rows: list[Row], workers: Workers, device: torch.device
 ) -> None:
-    """Go on with the policy's own labelled rollouts, in turn with batches of misreadings lest they be forgotten."""
-    verifier = ProcessVerifier(Shape())
+    """Go on with the policy's own labelled rollouts, in turn with batches of attempts, which never repeat."""
+    verifier = ProcessVerifier(VERIFIER_SHAPE)
     load_weights(verifier, out / "novice")
     verifier.to(device)
 
@@ -185,7 +190,8 @@ def study_rollouts(
 
     shards = workers.map(partial(_attempt_shard, recipe), count(10**6))
     batches = chain.from_iterable(zip(epochs(), chain.from_iterable(shards), strict=False))
-    fit(verifier, verifier.score, batches, recipe.verifier_steps, recipe.verifier_rate, recipe.verifier_seconds)
+    loss = step_loss(verifier, vocabulary.step)
+    fit(verifier, loss, batches, recipe.verifier_steps, recipe.verifier_rate, recipe.verifier_seconds)
     save_model(verifier, out / "verifier", vocabulary.end, vocabulary.pad)
 
 
@@ -201,29 +207,33 @@ def _generator(policy: Policy, seed: int) -> torch.Generator:
 
 def sample_and_score(
     problems: list[NanoProblem], vocabulary: Vocabulary, policy: Policy, verifier: ProcessVerifier, samples: int = 16
-) -> list[Sampled]:
-    """Samples at temperature 0.8 with the verifier's score of each."""
+) -> dict[str, list[Sampled]]:
+    """Samples at temperature 0.8 with the verifier's score of each, by the ways to sum up its scores of steps."""
     prompts = [p for p in vocabulary.encode([ask(problem) for problem in problems]) for _ in range(samples)]
     responses = sample(policy, prompts, vocabulary.end, _generator(policy, 1))
     scored = [vocabulary.as_scored(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
-    scores = [min(steps) for steps in score_steps(verifier, scored, vocabulary.step, vocabulary.pad)]
+    steps = score_steps(verifier, scored, vocabulary.step, vocabulary.pad)
     answers = [read_answer(vocabulary.decode(response)) for response in responses]
-    return [
-        Sampled(problem.target, answers[i * samples : (i + 1) * samples], scores[i * samples : (i + 1) * samples])
-        for i, problem in enumerate(problems)
-    ]
+    shares = [slice(i * samples, (i + 1) * samples) for i in range(len(problems))]
+    return {
+        name: [
+            Sampled(problem.target, answers[share], [sum_up(scores) for scores in steps[share]])
+            for problem, share in zip(problems, shares, strict=True)
+        ]
+        for name, sum_up in AGGREGATIONS.items()
+    }
 
 
 def report(recipe: Recipe, out: Path, vocabulary: Vocabulary, device: torch.device) -> None:
-    """The table by difficulty, on problems of the test split."""
-    policy, verifier = Policy(Shape()), ProcessVerifier(Shape())
+    """The table by difficulty, on problems of the test split that no benchmark has."""
+    policy, verifier = Policy(Shape()), ProcessVerifier(VERIFIER_SHAPE)
     load_on(policy, out / "policy", device)
     load_on(verifier, out / "verifier", device)
     size = recipe.table_problems
-    problems = [by_difficulty(difficulty, index) for difficulty in DIFFICULTIES for index in range(size)]
-    sampled = sample_and_score(problems, vocabulary, policy, verifier)
-    for number, difficulty in enumerate(DIFFICULTIES):
-        log.info("%s", line(f"nano-{difficulty}", sampled[number * size : (number + 1) * size]))
+    problems = [by_difficulty(difficulty, 10**6 + index) for difficulty in DIFFICULTIES for index in range(size)]
+    for name, sampled in sample_and_score(problems, vocabulary, policy, verifier).items():
+        for number, difficulty in enumerate(DIFFICULTIES):
+            log.info("%s", line(f"nano-{difficulty} {name}", sampled[number * size : (number + 1) * size]))
 
 
 def train(recipe: Recipe, out: Path, device: torch.device, stages: Sequence[str]) -> None:
