@@ -19,7 +19,7 @@ import pytest
 from conftest import records, tts, write_lines
 
 from tts.errors import EngineUnavailable, InputError, RequestError
-from tts.types import Message, Prompt, Sampling
+from tts.types import Candidate, Message, Prompt, Sampling
 
 pytest.importorskip("vllm")
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
@@ -101,6 +101,63 @@ def test_abort_returns_what_there_is(here: Here) -> None:
     assert completion.finish == "abort"
     assert 0 < completion.generated_tokens < 900
     assert completion.generated_tokens == here.engine.counters()["generated_tokens"] - before
+
+
+def test_stopping_early_keeps_the_ledger_and_waiting_costs_nothing(here: Here) -> None:
+    """More siblings than places: those that waited when the rule fired are in no counter."""
+    from tts.journal import Journal
+    from tts.session import Session, Setup
+    from tts.strategies.self_consistency import SelfConsistency
+    from tts.types import Budget, Problem
+    from tts.verify.pool import CheckerPool
+
+    async def main() -> Any:
+        with Journal(None) as journal:
+            async with CheckerPool(workers=1) as checker:
+                setup = Setup(here.engine, journal, checker, None, Sampling(max_tokens=40, ignore_eos=True), Budget())
+                sessions = [Session(Problem(f"p{i}", f"What is {i} + 3?"), setup) for i in range(4)]
+
+                async def one(session: Session) -> Any:
+                    session.read = lambda completions: [Candidate(c, "5") for c in completions]  # type: ignore[method-assign]
+                    return await SelfConsistency(n=200, stop="beta").solve(session.problem, session)
+
+                solutions = await asyncio.gather(*map(one, sessions))
+                return solutions, [session.close() for session in sessions]
+
+    assert here.engine.by_priority
+    before = here.engine.counters()
+    solutions, usages = here.run(main())
+    after = here.engine.counters()
+    assert [len(s.candidates) >= 4 and s.answer == "5" for s in solutions] == [True] * 4
+    assert sum(u.wasted_tokens for u in usages) > 0
+    for name in ("prompt_tokens", "cached_tokens", "generated_tokens"):
+        assert sum(getattr(u, name) for u in usages) == after[name] - before[name]
+    asked = 4 * 200 * 40
+    assert sum(u.generated_tokens for u in usages) < asked / 2
+
+
+def test_a_doubtful_request_is_cut_in_mid_flight_and_others_do_not_stream(here: Here) -> None:
+    """With the floor above what the model reaches, a request ends soon after its first full group; below, it does not,
+    and its confidences are those of the same request that did not stream.
+    """
+    prompt = here.prompt()
+    long = Sampling(max_tokens=300, ignore_eos=True, top_logprobs=5, confidence_window=8)
+    whole = here.run(here.engine.generate(prompt, long, 3, "w"))
+    lowest = whole.group_confidence
+    assert lowest is not None
+    assert not whole.doubted
+    before = here.engine.counters()["generated_tokens"]
+    kept = here.run(here.engine.generate(prompt, replace(long, confidence_floor=lowest - 0.5), 3, "k"))
+    assert (kept.finish, kept.doubted, kept.token_ids) == ("length", False, whole.token_ids)
+    assert kept.group_confidence == pytest.approx(lowest, abs=1e-3)
+    assert kept.tail_confidence == pytest.approx(whole.tail_confidence, abs=1e-3)
+    assert kept.logprob_sum == pytest.approx(whole.logprob_sum, abs=1e-2)
+    cut = here.run(here.engine.generate(prompt, replace(long, confidence_floor=lowest + 50), 3, "x"))
+    assert (cut.finish, cut.doubted) == ("abort", True)
+    assert 8 <= cut.generated_tokens < 100
+    assert cut.token_ids == whole.token_ids[: cut.generated_tokens]
+    made = here.engine.counters()["generated_tokens"] - before
+    assert made == kept.generated_tokens + cut.generated_tokens
 
 
 def test_length_stop_and_stop_strings_are_told_apart(here: Here) -> None:

@@ -24,11 +24,14 @@ class Watch(Protocol):
 
 
 class Stop:
-    """How a run is asked to end early. `drain` finishes what has begun; `now` aborts it."""
+    """How a run is asked to end early. `drain` finishes what has begun; `now` aborts it; `expire` is the end of the
+    run's time, at which what is there is the result.
+    """
 
     def __init__(self) -> None:
         self.draining = False
         self.stopped = False
+        self.expired = False
         self.sessions: set[Session] = set()
 
     def drain(self) -> None:
@@ -38,6 +41,12 @@ class Stop:
         """Abort every call in flight: strategies return with what they have, and nothing is recorded for them."""
         self.draining = self.stopped = True
         await asyncio.gather(*(session.stop() for session in list(self.sessions)))
+
+    async def expire(self, seconds: float) -> None:
+        """After `seconds`, abort every call in flight: problems end with what has finished, none is begun."""
+        await asyncio.sleep(seconds)
+        self.expired = True
+        await asyncio.gather(*(session.expire() for session in list(self.sessions)))
 
 
 async def evaluate(
@@ -54,9 +63,11 @@ async def evaluate(
     done: Collection[tuple[str, int]] = (),
     run_id: str = "",
     errors_log: Path | None = None,
+    seconds: float | None = None,
 ) -> None:
     """Solve each example `repeats` times, at most `concurrency` at once; `write` gets a record as each ends.
 
+    After `seconds` what has finished votes, the rest is aborted, and problems not begun get a record that says so.
     `vary` makes of an example what an attempt sees of it.
 
     Raises:
@@ -64,9 +75,12 @@ async def evaluate(
     """
     jobs = ((e, a) for e in examples for a in range(repeats) if (e.problem.id, a) not in done)
 
+    rest: list[tuple[Example, int]] = []
+
     async def work() -> None:
         for example, attempt in jobs:
-            if stop.draining:
+            if stop.draining or stop.expired:
+                rest.append((example, attempt))
                 return
             watch.began(example.problem.id)
             shown = vary(example, attempt) if vary else example
@@ -76,14 +90,41 @@ async def evaluate(
             write(record)
             watch.ended(record)
 
+    alarm = asyncio.ensure_future(stop.expire(seconds)) if seconds is not None else None
     workers = [asyncio.ensure_future(work()) for _ in range(concurrency)]
     try:
         await asyncio.gather(*workers)
+        if stop.expired and not stop.draining:
+            for example, attempt in (*rest, *jobs):
+                record = await unbegun(example, attempt, setup, run_id)
+                write(record)
+                watch.ended(record)
     except BaseException:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
         raise
+    finally:
+        if alarm is not None:
+            alarm.cancel()
+            await asyncio.gather(alarm, return_exceptions=True)
+
+
+async def unbegun(example: Example, attempt: int, setup: Setup, run_id: str) -> Record:
+    """The record of a problem that the run's time did not reach; a resumed run takes it up again."""
+    grade = await setup.checker.grade(None, example.target)
+    return {
+        "run_id": run_id,
+        "problem_id": example.problem.id,
+        "attempt": attempt,
+        "status": "over_budget",
+        "begun": False,
+        "question": example.problem.question,
+        "solution": {"answer": None, "candidates": []},
+        "grade": {"correct": grade.correct, "answer": None, "target": grade.target, "status": grade.status},
+        "usage": usage_columns(Usage()),
+        "error": None,
+    }
 
 
 async def solve(
@@ -94,13 +135,15 @@ async def solve(
     stop: Stop,
     run_id: str = "",
     errors_log: Path | None = None,
+    session: Session | None = None,
 ) -> Record:
-    """One problem, solved and graded. A failure that is the problem's own becomes status `error`.
+    """One problem, solved and graded, in the `session` that was begun for it or a new one. A failure that is the
+    problem's own becomes status `error`.
 
     Raises:
         RunStopped: the engine or the disk failed.
     """
-    session = Session(example.problem, setup, attempt)
+    session = session or Session(example.problem, setup, attempt)
     stop.sessions.add(session)
     solution, error = Solution(None), None
     try:

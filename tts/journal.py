@@ -157,7 +157,7 @@ class Journal:
 
     async def give_up(self, key: bytes, problem: str, spent: Completion | None) -> None:
         """Commit that a call was aborted or failed: its tokens stay in the ledger, its text does not count."""
-        if spent is not None:
+        if spent is not None and (spent.prompt_tokens or spent.generated_tokens):
             row = (
                 problem,
                 spent.prompt_tokens,

@@ -9,22 +9,27 @@ import platform
 import secrets
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tts
 from tts import catalog
+from tts.allotment import Allotment, Policy
 from tts.benchmarks import Benchmark, arranged, select, with_permutation
 from tts.errors import InputError, RunDirectoryError, RunStopped
 from tts.evaluate import Stop, Watch, evaluate
 from tts.journal import Journal
 from tts.results import summary
+from tts.rows import file_hash
 from tts.session import Setup
 from tts.settings import DEFAULT_MODEL, Settings, as_config, build_strategy, load_verifier, strategy_record
-from tts.store import RunDirectory
+from tts.store import RunDirectory, read_records
 from tts.types import Engine, Example, Sampling, Strategy, Verifier
 from tts.verify.pool import CheckerPool
+
+MOST = 256
+"""Samples that one problem may get of a budget for the whole set, where -n does not say."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,35 @@ class Plan:
     sampling: Sampling
     repeats: int
     output: Path
+    policy: Policy = "adaptive"
+    """How `--total-tokens` is given out."""
 
     @property
     def n(self) -> int:
-        """Samples a problem, for strategies that have such a number; else 1."""
+        """Samples a problem, for strategies that have such a number; else 1. At most, of a budget for the whole set."""
+        if self.settings.total_tokens and self.settings.n is None:
+            return MOST
         return int(getattr(self.strategy, "n", 1))
+
+    def uniformly(self) -> Plan:
+        """The same budget spent evenly, over the samples of this run."""
+        settings = self.settings.model_copy(update={"reuse": (*self.settings.reuse, self.output)})
+        return replace(
+            self, settings=settings, policy="uniform", output=self.output.with_name(self.output.name + "-uniform")
+        )
 
     @property
     def requests(self) -> int:
         """Engine calls that the run makes if nothing stops early."""
         return len(self.examples) * self.repeats * self.n
+
+    @property
+    def budget(self) -> str:
+        """Every limit, a problem's and the run's."""
+        s = self.settings
+        seconds = f"total_seconds={s.total_seconds:g}" if s.total_seconds else ""
+        tokens = f"total_tokens={s.total_tokens} {self.policy}" if s.total_tokens else ""
+        return " ".join(filter(None, (str(s.budget), seconds, tokens)))
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed. Where it is written and how far it went is not part."""
@@ -73,6 +97,8 @@ class Plan:
             "extract": list(b.extract),
             "checker": b.checker,
             "seed": s.seed,
+            **({"policy_sha256": file_hash(Path(policy))} if (policy := getattr(self.strategy, "policy", "")) else {}),
+            **({"allocation": [s.total_tokens, self.policy]} if s.total_tokens else {}),
             **({"permute": s.permute} if s.permute else {}),
         }
 
@@ -87,11 +113,14 @@ class Plan:
     def concurrency(self, engine: Engine) -> int:
         """Problems in flight: twice what fills the engine, so that its batch never runs short of waiting requests.
 
-        With a limit in seconds just what fills it, so that no problem spends its time waiting.
+        With a limit in seconds just what fills it, so that no problem spends its time waiting. With one for the whole
+        run as many as there are places, so that every problem gets its first sample before any its second.
         """
         if self.settings.concurrency:
             return self.settings.concurrency
-        fill = engine.max_sequences / self.n
+        if self.settings.total_seconds:
+            return engine.max_sequences
+        fill = engine.max_sequences / int(getattr(self.strategy, "width", self.n))
         return max(1, math.ceil(fill if self.settings.budget.seconds else 2 * fill))
 
 
@@ -152,7 +181,7 @@ def _begin(planned: Plan, run: RunDirectory, engine: Engine, life: dict[str, Any
         identity=planned.identity(),
         growing=planned.growing(),
         dataset=planned.benchmark.source,
-        budget=str(planned.settings.budget),
+        budget=planned.budget,
         config=as_config(planned.settings),
         git=_git(),
         host={"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()},
@@ -204,22 +233,24 @@ async def execute(
         with Journal(run.path / "journal.sqlite", reuse) as journal:
             setup = Setup(
                 engine, journal, checker, verifier, planned.sampling, settings.budget, settings.seed,
-                planned.prompt, planned.benchmark.extract,
+                planned.prompt, planned.benchmark.extract, in_turn=settings.total_seconds is not None,
             )  # fmt: skip
-            await evaluate(
-                planned.examples,
-                planned.strategy,
-                setup,
-                concurrency=planned.concurrency(engine),
-                write=run.record,
-                watch=watch,
-                stop=stop,
-                vary=_by_attempt if settings.permute == "per-attempt" else None,
-                repeats=planned.repeats,
-                done=frozenset(run.done),
-                run_id=run.manifest["run_id"],
-                errors_log=run.path / "logs" / "errors.log",
-            )
+            how: dict[str, Any] = {
+                "write": run.record,
+                "watch": watch,
+                "stop": stop,
+                "vary": _by_attempt if settings.permute == "per-attempt" else None,
+                "repeats": planned.repeats,
+                "done": frozenset(run.done),
+                "run_id": run.manifest["run_id"],
+                "errors_log": run.path / "logs" / "errors.log",
+                "seconds": settings.total_seconds,
+            }
+            if settings.total_tokens:
+                await _allotment(planned, run, setup, settings.total_tokens).run(planned.examples, **how)
+            else:
+                concurrency = planned.concurrency(engine)
+                await evaluate(planned.examples, planned.strategy, setup, concurrency=concurrency, **how)
         ended = "stopped" if stop.stopped else "drained" if stop.draining else "complete"
     except RunStopped as error:
         ended = type(error).__name__
@@ -230,6 +261,16 @@ async def execute(
         life.update(seconds=round(seconds, 3), ended=ended, engine=counters)
         results = _conclude(run)
     return results
+
+
+def _allotment(planned: Plan, run: RunDirectory, setup: Setup, tokens: int) -> Allotment:
+    spent = sum(r["usage"]["generated_tokens"] for r in read_records(run.path)) if run.done else 0
+    selector = getattr(planned.strategy, "selector", None)
+    by_score = selector is not None and selector(planned.settings.verifier) == "weighted"
+    return Allotment(
+        planned.strategy, setup,
+        tokens=tokens, most=planned.n, policy=planned.policy, by_score=by_score, spent=spent,
+    )  # fmt: skip
 
 
 def _conclude(run: RunDirectory) -> dict[str, Any]:

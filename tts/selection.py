@@ -108,6 +108,32 @@ def self_certainty(candidate: Candidate) -> float | None:
     return candidate.completion.self_certainty
 
 
+def group_confidence(candidate: Candidate) -> float | None:
+    """Confidence of the least confident group of tokens (Fu et al. 2025, arXiv:2508.15260, section 3.1)."""
+    return candidate.completion.group_confidence
+
+
+def tail_confidence(candidate: Candidate) -> float | None:
+    """Confidence of the last group of tokens (Fu et al. 2025, arXiv:2508.15260, section 3.1)."""
+    return candidate.completion.tail_confidence
+
+
+def top_share(values: Sequence[float], percent: float) -> float:
+    """The value that the best `percent` of `values` reach: their (100 - percent)-th percentile, between two by
+    proportion.
+
+    Raises:
+        ValueError: no values.
+    """
+    if not values:
+        raise ValueError("a percentile needs values")
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * (1 - percent / 100)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
 Aggregation = Literal["last", "min", "mean", "prod"]
 
 
@@ -146,6 +172,8 @@ SCORERS: Mapping[str, Score] = {
     "perplexity": perplexity,
     "logprob-sum": logprob_sum,
     "self-certainty": self_certainty,
+    "group-confidence": group_confidence,
+    "tail-confidence": tail_confidence,
 }
 """Scores that need no verifier: computed from the policy's own log-probabilities."""
 

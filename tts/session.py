@@ -8,15 +8,18 @@ import hashlib
 import json
 import math
 import random
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tts import catalog
 from tts.errors import RequestError
-from tts.journal import Journal, call_key, prompt_digest, score_key
+from tts.flops import Cost
+from tts.journal import Entry, Journal, call_key, prompt_digest, score_key
 from tts.notes import Notes, context_hash
 from tts.types import (
     Budget,
@@ -36,6 +39,10 @@ from tts.types import (
 from tts.verify.extract import DEFAULT, extract
 from tts.verify.pool import CheckerPool
 
+WAVE = 4
+"""Siblings of a stream in flight where the engine does not serve by priority: there a waiting one would take a place
+from another problem's first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -50,6 +57,8 @@ class Setup:
     seed: int = 0
     prompt: str = "cot"
     extract: tuple[str, ...] = DEFAULT
+    in_turn: bool = False
+    """Siblings are served in their order across problems: the first samples of all before the second of any."""
     asleep: dict[str, asyncio.Task[Notes]] = field(default_factory=dict)
     """Notes made in this run, or in the making, by their context's hash."""
 
@@ -105,7 +114,10 @@ class Session:
         self._setup = setup
         self._stopped = False
         lost = setup.journal.lost(self.name)
-        lost.flops = self._cost(lost.prompt_tokens, lost.cached_tokens, lost.generated_tokens)
+        if lost.calls:  # by the mean call, as the journal keeps their sums
+            sizes = (lost.prompt_tokens, lost.cached_tokens or 0, lost.generated_tokens)
+            each = self._cost(*(size // lost.calls for size in sizes))
+            lost.flops = None if each is None else each * lost.calls
         self.usage = lost
         self._made = Usage()
         self._drawn: Counter[bytes] = Counter()
@@ -117,9 +129,12 @@ class Session:
         self._given: dict[str, object] = {}
         self._sleeper: Session | None = None
         self._in_flight: set[str] = set()
+        self._withdrawn: set[str] = set()
         self._beside: list[tuple[Session, Session]] = []
         self._scoring: set[str] = set()
         self._scorings = 0
+        self._paid: set[bytes] = set()
+        self._rewound: frozenset[bytes] = frozenset()
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._alarm: asyncio.TimerHandle | None = None
@@ -205,8 +220,9 @@ class Session:
         key = score_key(verifier.key, self.problem, prompt, completion.text) if verifier.key is not None else None
         if key and (known := self._setup.journal.lookup_score(key)) is not None:
             scores, elapsed = known
-            self._advance_clock(elapsed)
-            self._meter_scores(verifier, scores)
+            if key not in self._rewound:
+                self._advance_clock(elapsed)
+                self._meter_scores(verifier, key, scores)
             return scores
         if self._expired():
             self._overdraw()
@@ -221,20 +237,22 @@ class Session:
             return StepScores((), None, error=error.message)
         finally:
             self._scoring.discard(request_id)
-        self._meter_scores(verifier, scores)
+        self._meter_scores(verifier, key, scores)
         if scores.value is None or not all(map(math.isfinite, (scores.value, *scores.steps))):
             return replace(scores, steps=(), value=None, error=scores.error or "a score that is not a number")
         if key:
             await self._setup.journal.scored(key, scores, self.elapsed)
         return scores
 
-    def _meter_scores(self, verifier: Verifier, s: StepScores) -> None:
-        rate = verifier.flops_per_token
+    def _meter_scores(self, verifier: Verifier, key: bytes | None, s: StepScores) -> None:
+        if key:
+            self._paid.add(key)
+        rate, cost = verifier.flops_per_token, getattr(verifier, "cost", None) or Cost(verifier.flops_per_token or 0.0)
         self._charge(
             Usage(
                 verifier_tokens=s.tokens,
                 verifier_cached_tokens=s.cached_tokens,
-                flops=0.0 if not s.tokens else None if rate is None else rate * (s.tokens - s.cached_tokens),
+                flops=0.0 if not s.tokens else None if rate is None else cost.call(s.tokens, s.cached_tokens, 0),
             )
         )
 
@@ -291,6 +309,8 @@ class Session:
             self_certainty=_mean([(p.self_certainty, p.generated_tokens) for p in made]),
             entropy=_mean([(p.entropy, p.generated_tokens) for p in made]),
             first=made[0].first,
+            group_confidence=made[0].group_confidence if len(pieces) == 1 else None,
+            tail_confidence=made[0].tail_confidence if len(pieces) == 1 else None,
             queue_seconds=math.fsum(p.queue_seconds or 0.0 for p in made),
             seconds=math.fsum(p.seconds for p in made),
         )
@@ -359,13 +379,13 @@ class Session:
         self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None, *, priority: int = 0
     ) -> list[Completion]:
         """`n` independent completions in a fixed order; fewer when the budget ends, aborted ones included. Lower
-        `priority` is served first, where the engine schedules by it.
+        `priority` is served first, where the engine schedules by it; siblings have the same.
 
         Raises:
             RequestError: a request failed; the others have finished and are in the journal.
             EngineDead: the engine is gone.
         """
-        calls = self._reserve([prompt] * n, sampling, priority)
+        calls = self._reserve([prompt] * n, sampling, priority, in_turn=self._setup.in_turn)
         outcomes = await asyncio.gather(*map(self._run, calls), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -415,23 +435,52 @@ class Session:
     def stream(
         self, prompt: Prompt, n: int = 1, sampling: Sampling | None = None, *, priority: int = 0
     ) -> aclosing[AsyncGenerator[Completion, None]]:
-        """Completions as they finish; leaving the `async with` aborts the rest and charges them as wasted."""
+        """Completions as they finish; leaving the `async with` aborts the rest and charges them as wasted.
+
+        Those in the journal come first, in their order, and nothing is sent to the engine before they are taken: a
+        resumed strategy that stops early may find that it has enough. The rest go to the engine at once, the first
+        sibling with `priority`, the next with one more and so on, so that waiting ones cost nothing; an engine that
+        does not serve by priority gets no more than `WAVE` at a time.
+        """
         return aclosing(self._stream(prompt, n, sampling, priority))
 
     async def _stream(
         self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int
     ) -> AsyncGenerator[Completion, None]:
-        calls = self._reserve([prompt] * n, sampling, priority)
-        tasks = {asyncio.ensure_future(self._run(call)): call for call in calls}
+        engine = self._setup.engine
+        waiting = deque(self._reserve([prompt] * n, sampling, priority, in_turn=True))
+        width = n if engine.by_priority else WAVE
+        tasks: dict[asyncio.Task[Completion | None], _Call] = {}
         try:
-            for task in asyncio.as_completed(list(tasks)):
-                if (completion := await task) is not None:
+            for call in [c for c in waiting if self._known(c) is not None]:
+                waiting.remove(call)
+                if (completion := await self._run(call)) is not None:
                     yield completion
+            while waiting or tasks:
+                while waiting and len(tasks) < width:
+                    call = waiting.popleft()
+                    tasks[asyncio.ensure_future(self._run(call))] = call
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda t: tasks[t].priority):
+                    del tasks[task]
+                    if (completion := task.result()) is not None:
+                        yield completion
         finally:
-            for task, call in tasks.items():
-                if not task.done():
-                    await self._setup.engine.abort(call.request_id)
+            for call in waiting:
+                self._release(call)
+            unfinished = [call.request_id for task, call in tasks.items() if not task.done()]
+            self._withdrawn.update(unfinished)
+            if unfinished:
+                await engine.abort(*unfinished)
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._withdrawn.difference_update(unfinished)
+
+    def rewind(self) -> None:
+        """From now on every prompt is sampled from its first sample again: those that were drawn come back from the
+        journal, with their scores, and are charged once. So one strategy goes on where another began.
+        """
+        self._drawn.clear()
+        self._rewound = frozenset(self._paid)
 
     def _left(self) -> Budget:
         """What is left of the budget, calls in flight taken off at what they were granted.
@@ -448,9 +497,16 @@ class Session:
         )
 
     def _reserve(
-        self, prompts: Sequence[Prompt], sampling: Sampling | Sequence[Sampling] | None, priority: int
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling | Sequence[Sampling] | None,
+        priority: int,
+        *,
+        in_turn: bool = False,
     ) -> list[_Call]:
-        """Admit calls in the order of their prompts: what is left of the budget is shared among them in equal parts."""
+        """Admit calls in the order of their prompts: what is left of the budget is shared among them in equal parts.
+        `in_turn`: each is served after the one before it, also across problems.
+        """
         engine, left = self._setup.engine, self._left()
         asked = [sampling or self._setup.sampling] * len(prompts) if not isinstance(sampling, Sequence) else sampling
         admitted = len(prompts) if left.calls is None else max(0, min(len(prompts), left.calls))
@@ -462,16 +518,17 @@ class Session:
                 raise RequestError(
                     f"the prompt has {length} tokens, the model takes {engine.max_model_len} with the answer"
                 )
-        calls = []
+        calls: list[_Call] = []
         for prompt, wish in list(zip(prompts, asked, strict=True))[:admitted]:
             length, room = len(prompt.token_ids), self.room(prompt)
             wanted = limit = min(wish.max_tokens or room, room)
             if left.tokens is not None:
                 limit = min(limit, left.tokens // admitted)
-            if left.flops is not None and engine.flops_per_token:
-                limit = min(limit, int(left.flops / admitted / engine.flops_per_token) - length)
+            if left.flops is not None and engine.cost:
+                each = left.flops / admitted
+                limit = bisect_right(range(1, limit + 1), each, key=partial(self._flops, length))
             if limit >= 1:
-                calls.append(self._call(prompt, wish, wanted, limit, priority))
+                calls.append(self._call(prompt, wish, wanted, limit, priority + (len(calls) if in_turn else 0)))
         if len(calls) < len(prompts):
             self._overdraw()
         return calls
@@ -486,27 +543,41 @@ class Session:
         self._in_flight.add(request_id)
         self._reserved_calls += 1
         self._reserved_tokens += limit
-        self._reserved_flops += self._flops(len(prompt.token_ids) + limit)
+        self._reserved_flops += self._flops(len(prompt.token_ids), limit)
         return _Call(prompt, asked, wanted, limit, seed, key, request_id, priority)
+
+    def _known(self, call: _Call) -> Entry | None:
+        """The call's entry in the journal, if it is what the call would bring."""
+        entry = self._setup.journal.lookup(call.key)
+        if entry is None or not (call.key in self._rewound or _serves(entry.completion, call)):
+            return None
+        return entry
 
     async def _run(self, call: _Call) -> Completion | None:
         """One call, from the journal or the engine; None when the deadline came before it was sent."""
         try:
-            if (entry := self._setup.journal.lookup(call.key)) and _serves(entry.completion, call):
-                self._advance_clock(entry.elapsed)
-                self._meter(entry.completion)
+            if (entry := self._known(call)) is not None:
+                if call.key not in self._rewound:
+                    self._advance_clock(entry.elapsed)
+                    self._meter(call.key, entry.completion)
                 if learn := getattr(self._setup.engine, "learn", None):
                     learn(entry.completion.text)  # an engine whose vocabulary is what it has read
                 return self._noting_truncation(call, entry.completion)
+            if call.request_id in self._withdrawn:
+                return None
             if self._expired():
                 self._overdraw()
                 return None
             return await self._generate(call)
         finally:
-            self._in_flight.discard(call.request_id)
-            self._reserved_calls -= 1
-            self._reserved_tokens -= call.max_tokens
-            self._reserved_flops -= self._flops(len(call.prompt.token_ids) + call.max_tokens)
+            self._release(call)
+
+    def _release(self, call: _Call) -> None:
+        """Give back what was reserved for a call that has ended, or will not be made."""
+        self._in_flight.discard(call.request_id)
+        self._reserved_calls -= 1
+        self._reserved_tokens -= call.max_tokens
+        self._reserved_flops -= self._flops(len(call.prompt.token_ids), call.max_tokens)
 
     async def _generate(self, call: _Call) -> Completion:
         journal = self._setup.journal
@@ -520,12 +591,12 @@ class Session:
             await journal.give_up(call.key, self._problem_name, None)
             self._charge(Usage(calls=1))
             raise
-        if completion.finish == "abort":
-            self._meter(completion)
+        if completion.finish == "abort" and not completion.doubted:
+            self._meter(call.key, completion)
             await journal.give_up(call.key, self._problem_name, completion)
             return completion
         await journal.finish(call.key, completion, self.elapsed)
-        self._meter(completion)
+        self._meter(call.key, completion)
         return self._noting_truncation(call, completion)
 
     def _noting_truncation(self, call: _Call, completion: Completion) -> Completion:
@@ -590,7 +661,8 @@ class Session:
         if self._trunk is not None and self._trunk._made is not self._made:
             self._trunk._made.add(usage)
 
-    def _meter(self, c: Completion) -> None:
+    def _meter(self, key: bytes, c: Completion) -> None:
+        self._paid.add(key)
         self._charge(
             Usage(
                 c.prompt_tokens,
@@ -605,11 +677,12 @@ class Session:
 
     def _cost(self, prompt: int, cached: int | None, generated: int) -> float | None:
         """FLOPs of a call; prompt tokens count as computed where the engine does not say they were cached."""
-        rate = self._setup.engine.flops_per_token
-        return None if rate is None else rate * (prompt - (cached or 0) + generated)
+        cost = self._setup.engine.cost
+        return None if cost is None else cost.call(prompt, cached or 0, generated)
 
-    def _flops(self, tokens: int) -> float:
-        return (self._setup.engine.flops_per_token or 0.0) * tokens
+    def _flops(self, prompt: int, generated: int) -> float:
+        """The most that a call may cost: nothing of its prompt cached."""
+        return self._cost(prompt, 0, generated) or 0.0
 
     @property
     def elapsed(self) -> float:
@@ -642,13 +715,18 @@ class Session:
             self._aborting = asyncio.ensure_future(self._abort())
 
     async def _abort(self) -> None:
-        for request_id in list(self._in_flight):
-            await self._setup.engine.abort(request_id)
+        if self._in_flight:
+            await self._setup.engine.abort(*self._in_flight)
         for _, part in self._beside:
             await part._abort()
         for request_id in list(self._scoring):
             if self._setup.verifier is not None:
                 await self._setup.verifier.abort(request_id)
+
+    async def expire(self) -> None:
+        """The run's time is up: as at the problem's own deadline, whatever has finished is what there is."""
+        self.over_budget = True
+        await self.stop()
 
     async def stop(self) -> None:
         """Abort everything in flight and admit nothing more; the strategy gets what was generated so far."""
@@ -686,6 +764,8 @@ def _serves(found: Completion, call: _Call) -> bool:
     """
     if found.generated_tokens > call.max_tokens:
         return False
+    if found.doubted:  # its floor is part of the key
+        return True
     return found.finish == "stop" or found.generated_tokens == call.max_tokens
 
 

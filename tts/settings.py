@@ -24,6 +24,8 @@ from tts.verify.cards import Card
 from tts.verify.confidence import NEEDS_TOP
 
 DEFAULT_MAX_TOKENS = 2048
+VOTING = ("self-consistency", "best-of-n")
+"""Strategies whose samples are independent, so that a budget for a whole set can be given out one by one."""
 DEFAULT_MODEL = {"vllm": "nano", "scripted": "scripted"}
 """What an engine runs when no -m is given; a server runs what it serves."""
 EngineName = Literal["vllm", "server", "scripted"]
@@ -52,6 +54,9 @@ class Settings(BaseModel):
     budget_seconds: float | None = Field(None, gt=0)
     budget_calls: int | None = Field(None, ge=1)
     budget_flops: float | None = Field(None, gt=0)
+    total_seconds: float | None = Field(None, gt=0)
+    total_tokens: int | None = Field(None, ge=1)
+    against_uniform: bool = False
     seed: int = 0
     concurrency: int | None = Field(None, ge=1)
     engine: EngineName = "vllm"
@@ -151,6 +156,15 @@ def _check_combinations(settings: Settings) -> None:
         raise InputError(f"strategy {settings.strategy!r} goes by a verifier's scores", "--verifier NAME")
     elif takes_verifier and (select := getattr(strategy, "select", None)) in (*BY_VERIFIER, "hierarchical"):
         raise InputError(f"-o select={select} goes by a verifier's scores", "--verifier NAME")
+    if settings.against_uniform and not settings.total_tokens:
+        raise InputError("--against-uniform compares two ways of spending --total-tokens", "--total-tokens T")
+    if settings.total_tokens and settings.strategy not in VOTING:
+        raise InputError(
+            f"--total-tokens gives out samples one by one: strategy {settings.strategy!r} does not vote",
+            "-s " + " or ".join(VOTING),
+        )
+    if settings.total_tokens and getattr(strategy, "aborts", False):
+        raise InputError("--total-tokens decides by itself when a problem has enough", "without -o stop=")
     if settings.temperature == 0 and getattr(strategy, "n", 1) > 1:
         raise InputError(
             f"at temperature 0 all {getattr(strategy, 'n', 1)} samples would be the same",

@@ -84,6 +84,7 @@ class RunDirectory:
                 try:
                     record = json.loads(line)
                     stays = line.endswith(b"\n") and record["status"] != "error" and not discard
+                    stays = stays and record.get("begun", True)
                     key = (record["problem_id"], record["attempt"])
                 except (ValueError, KeyError, TypeError):
                     stays, key = False, ("", 0)

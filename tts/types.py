@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from tts.flops import Cost
     from tts.session import Session
 
 Finish = Literal["stop", "length", "abort"]
@@ -75,8 +76,9 @@ class Sampling:
 
     `max_tokens` None: as much as fits. A `stop` string ends generation and stays part of the completion, so that a
     next piece can be appended to its tokens. `top_logprobs` asks for the k most likely tokens at each position,
-    from which self-certainty is computed (-1: the whole vocabulary). `thinking_tokens` asks the engine itself to end
-    the thinking of a model there; engines that cannot refuse the request.
+    from which self-certainty is computed (-1: the whole vocabulary), and with a `confidence_window` (in tokens) the
+    confidence of groups of so many. Where a group's falls below `confidence_floor`, the completion is cut.
+    `thinking_tokens` asks the engine itself to end the thinking of a model there; engines that cannot refuse the request.
     """
 
     temperature: float | None = None
@@ -88,6 +90,8 @@ class Sampling:
     top_logprobs: int = 0
     ignore_eos: bool = False
     thinking_tokens: int | None = None
+    confidence_window: int = 0
+    confidence_floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,9 @@ class Completion:
     KL(uniform || p) estimated on the top-k (Kang et al. 2025, arXiv:2502.18581); `entropy` the mean over positions of
     the next token's entropy in nats, estimated likewise. `first` lists the likeliest first tokens as (text,
     log-probability), where a single token was asked for with its alternatives. Times are in seconds. `stop` is the stop
-    string that ended it, None at the end of text.
+    string that ended it, None at the end of text. `group_confidence` is the lowest of any window of tokens,
+    `tail_confidence` that of the last one, in nats (Fu et al. 2025, arXiv:2508.15260); `doubted`: it was cut, with
+    finish `abort`, because a group's fell below the floor.
     """
 
     text: str
@@ -116,6 +122,9 @@ class Completion:
     stop: str | None = None
     entropy: float | None = None
     first: tuple[tuple[str, float], ...] = ()
+    group_confidence: float | None = None
+    tail_confidence: float | None = None
+    doubted: bool = False
 
     @property
     def complete(self) -> bool:
@@ -220,8 +229,12 @@ class Engine(Protocol):
     model: str
     max_sequences: int
     """How many requests it runs at once: enough problems are kept in flight to fill them."""
+    by_priority: bool
+    """Whether waiting requests are served in the order of their priority, and cost nothing while they wait."""
     max_model_len: int
     """Prompt and generated tokens together."""
+    cost: Cost | None
+    """FLOPs of a call by its token counts; None where the model's configuration is not understood."""
     flops_per_token: float | None
     """Forward-pass FLOPs a computed token costs; None where the model's configuration is unknown."""
     kv_bytes_per_token: int | None
@@ -269,8 +282,8 @@ class Engine(Protocol):
         """
         ...
 
-    async def abort(self, request_id: str) -> None:
-        """End a request now; its `generate` returns with finish `abort`. Unknown ids are ignored."""
+    async def abort(self, *request_ids: str) -> None:
+        """End requests now; each one's `generate` returns with finish `abort`. Unknown ids are ignored."""
         ...
 
     def counters(self) -> Mapping[str, int]:

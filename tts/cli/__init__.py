@@ -10,6 +10,8 @@ import typer
 
 import tts
 from tts.cli import data, sleep, synth
+from tts.cli.bench import bench
+from tts.cli.calibrate import calibrate
 from tts.cli.check import check
 from tts.cli.compare import compare
 from tts.cli.doctor import doctor
@@ -17,6 +19,7 @@ from tts.cli.eval import eval_
 from tts.cli.export import export
 from tts.cli.grade import grade
 from tts.cli.list import list_
+from tts.cli.plan import plan
 from tts.cli.report import report
 from tts.cli.run import run
 from tts.cli.score import score
@@ -43,9 +46,12 @@ app.command("score")(score)
 app.command("report")(report)
 app.command("compare")(compare)
 app.command("list")(list_)
+app.command("plan")(plan)
+app.command("calibrate")(calibrate)
 app.command("doctor")(doctor)
 app.add_typer(sleep.app, name="sleep")
 app.add_typer(data.app, name="data")
+app.add_typer(bench, name="bench")
 app.add_typer(synth.app, name="synth")
 
 

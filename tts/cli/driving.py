@@ -38,7 +38,7 @@ async def engines_for(
     will ask the engine for anything, so the scripted one stands in for it.
     """
     from tts import engines
-    from tts.settings import DEFAULT_MODEL, load_verifier
+    from tts.settings import DEFAULT_MODEL, build_strategy, load_verifier
 
     kind = settings.engine if policy else "scripted"
     model = settings.model or DEFAULT_MODEL.get(kind) if policy else None
@@ -55,7 +55,11 @@ async def engines_for(
                 template=settings.template_arg,
                 base_urls=settings.base_url,
                 log=log,
-                may_abort=settings.budget.seconds is not None,
+                may_abort=bool(
+                    settings.budget.seconds
+                    or settings.total_seconds
+                    or getattr(build_strategy(settings), "aborts", False)
+                ),
                 beside_verifier=_shares_memory(settings),
             )
         stack.push_async_callback(engine.close)

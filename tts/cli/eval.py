@@ -50,6 +50,9 @@ def eval_(
     budget_seconds: o.BudgetSeconds = None,
     budget_calls: o.BudgetCalls = None,
     budget_flops: o.BudgetFlops = None,
+    total_seconds: o.TotalSeconds = None,
+    total_tokens: o.TotalTokens = None,
+    against_uniform: o.AgainstUniform = False,
     engine: o.EngineKind = None,
     base_url: o.BaseUrl = None,
     engine_arg: o.EngineArg = None,
@@ -86,7 +89,7 @@ def eval_(
 ) -> None:
     """Solve benchmarks or files of problems; grade, count and keep everything in a run directory."""
     given = {k: v for k, v in locals().items() if k not in ("config", "json", "dry_run", "resume")}
-    given["resume"] = resume or None
+    given |= {"resume": resume or None, "against_uniform": against_uniform or None}
     from tts.settings import resolve
 
     settings = resolve(given, config)
@@ -121,6 +124,8 @@ def _plans(settings: Settings) -> list[Plan]:
         folder = settings.output or Path("runs") / name_of_run
         output = folder / benchmark.name if several else folder
         plans.append(plan(settings, name, benchmark, output, repeats))
+        if settings.against_uniform:
+            plans.append(plans[-1].uniformly())
     if len({p.output for p in plans}) < len(plans):
         raise InputError("two of the benchmarks have the same name", "run them one by one, each with its --output")
     return plans
@@ -185,6 +190,10 @@ async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int
         for run in opened:
             run.close()
     _deliver(plans, contents, settings, as_json)
+    if settings.against_uniform and not stop.draining and not as_json:
+        _compare(plans)
+    if stop.expired:
+        console.note(f"time was up after {settings.total_seconds:g} s; --resume takes up problems that were not begun")
     if stop.draining and left:
         console.warn(f"interrupted, {left} problems left; to go on: {_resume_command(plans)}")
         return 130
@@ -229,6 +238,16 @@ def _deliver(plans: list[Plan], contents: list[dict[str, Any]], settings: Settin
             if len(plans) > 1:
                 console.say(f"\n{planned.benchmark.name}")
             console.results(content, str(planned.output))
+
+
+def _compare(plans: list[Plan]) -> None:
+    """The adaptive run of each benchmark beside the uniform one."""
+    from tts.spending import beside
+
+    for adaptive, uniform in zip(plans[::2], plans[1::2], strict=True):
+        rows, difference = beside(adaptive.output, uniform.output)
+        console.table("the same budget, spent two ways", tuple(rows[0]), (tuple(row.values()) for row in rows))
+        console.say(difference)
 
 
 def _resume_command(plans: list[Plan]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 _MODEL, _SAMPLING, _BUDGET, _ENGINE = "Model and strategy", "Sampling", "Budget, per problem", "Engine"
+_TOTAL = "Budget, of the whole run"
 
 
 def _option(*names: str, help: str, panel: str, metavar: str | None = None) -> typer.models.OptionInfo:
@@ -58,6 +59,21 @@ BudgetTokens = Annotated[
 BudgetSeconds = Annotated[float | None, _option("--budget-seconds", help="Wall seconds.", panel=_BUDGET)]
 BudgetCalls = Annotated[int | None, _option("--budget-calls", help="Engine calls.", panel=_BUDGET)]
 BudgetFlops = Annotated[float | None, _option("--budget-flops", help="Forward-pass FLOPs.", panel=_BUDGET)]
+TotalSeconds = Annotated[
+    float | None,
+    _option("--total-seconds", help="Wall seconds of the run; whatever has finished by then votes.", panel=_TOTAL),
+]
+TotalTokens = Annotated[
+    int | None,
+    _option(
+        "--total-tokens", help="Generated tokens of the run, given to the problems where another sample is most likely "
+        "to change the answer.", panel=_TOTAL,
+    ),
+]  # fmt: skip
+AgainstUniform = Annotated[
+    bool,
+    _option("--against-uniform", help="Spend --total-tokens evenly too, over the same samples; compare.", panel=_TOTAL),
+]
 Concurrency = Annotated[
     int | None, _option("--concurrency", help="Problems in flight; enough to fill the engine.", panel=_ENGINE)
 ]

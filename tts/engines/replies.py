@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import openai
 
+from tts.engines.confidence import GroupConfidence
 from tts.errors import RequestError
 from tts.types import Finish
 
@@ -25,6 +26,7 @@ class Reply:
     generated_tokens: int = 0
     logprob_sum: float | None = None
     top_logprobs: list[list[float]] = field(default_factory=list)
+    doubted: bool = False
     first: tuple[tuple[str, float], ...] = ()
     """The likeliest first tokens as (text, log-probability)."""
 
@@ -44,8 +46,15 @@ def take(answer: Any, reply: Reply) -> None:
     _count(answer.usage, reply)
 
 
-async def gather(chunks: AsyncIterator[Any], reply: Reply) -> None:
-    """Read a reply as it streams, so that what has come is known when it is cut."""
+def likeliest(rows: Sequence[Sequence[float]], top: int) -> list[list[float]]:
+    """The `top` likeliest of each row that has as many; a server may list the sampled token besides."""
+    return [sorted(row, reverse=True)[:top] for row in rows if len(row) >= top > 0]
+
+
+async def gather(chunks: AsyncIterator[Any], reply: Reply, groups: GroupConfidence | None = None, top: int = 0) -> None:
+    """Read a reply as it streams, so that what has come is known when it is cut: here, where a group of tokens falls
+    below its floor.
+    """
     async for chunk in chunks:
         if chunk.usage is not None:
             _count(chunk.usage, reply)
@@ -55,6 +64,12 @@ async def gather(chunks: AsyncIterator[Any], reply: Reply) -> None:
             reply.finish = choice.finish_reason or reply.finish
             reply.stop_reason = getattr(choice, "stop_reason", None) or reply.stop_reason
             _add_logprobs(choice.logprobs, reply)
+        if groups is not None and reply.finish is None:
+            for row in likeliest(reply.top_logprobs[groups.tokens :], top):
+                groups.add(row)
+            if groups.below:
+                reply.finish, reply.doubted = "abort", True
+                return
 
 
 def _count(usage: Any, reply: Reply) -> None:

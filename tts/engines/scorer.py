@@ -18,7 +18,7 @@ from tts.engines.startup import check_model, installed_version, on_cpu, start
 from tts.engines.templates import ChatTemplate
 from tts.engines.vllm import last_output
 from tts.errors import EngineUnavailable, RequestError
-from tts.flops import flops_per_token
+from tts.flops import cost
 from tts.types import Message
 from tts.verify.cards import RewardCard
 from tts.verify.reward import Reading, Scorer
@@ -53,7 +53,8 @@ class VLLMScorer:
         self._pooling_params, self._tokens_input = PoolingParams, tokens_input
         config = self._llm.vllm_config
         self.max_model_len: int = config.model_config.max_model_len
-        self.flops_per_token = flops_per_token(config.model_config.hf_config.to_dict())
+        self.cost = cost(config.model_config.hf_config.to_dict())
+        self.flops_per_token = self.cost.body if self.cost else None
         self.notes: list[str] = []
         self.block: int = config.cache_config.block_size
         self.cached = bool(config.cache_config.enable_prefix_caching)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import heapq
 import importlib.util
+import itertools
 import json
 import random
 import re
@@ -18,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tts.engines.confidence import groups_of
 from tts.errors import EngineDead, EngineUnavailable, RequestError
+from tts.flops import Cost
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
 _TOKEN = re.compile(r"\s*\S+|\s+$")
@@ -29,13 +33,15 @@ class Reply:
     """What the engine says, and how.
 
     `error`: "request" fails this call, "dead" kills the engine. `latency` is seconds for the whole reply.
-    `logprob` is the mean log-probability per token it claims.
+    `logprob` is the mean log-probability per token it claims, `confidences` those of its tokens (the last goes on to
+    the end), by default 1 + `logprob`.
     """
 
     text: str = ""
     latency: float = 0.0
     error: str | None = None
     logprob: float = -0.5
+    confidences: Sequence[float] = ()
 
 
 Script = Callable[[str, int], Reply]
@@ -46,6 +52,8 @@ class ScriptedEngine:
     """Replies by a script; a token is a word with the blanks before it."""
 
     kind = "scripted"
+    by_priority = True
+    cost: Cost | None = Cost(2e6)
     flops_per_token: float | None = 2e6
     kv_bytes_per_token: int | None = 1024
 
@@ -61,7 +69,9 @@ class ScriptedEngine:
         self.max_sequences = max_sequences
         self.max_model_len = max_model_len
         self._script = script or arithmetic
-        self._slots = asyncio.Semaphore(max_sequences)
+        self._free = max_sequences
+        self._queue: list[tuple[int, int, asyncio.Event, asyncio.Event]] = []
+        self._arrivals = itertools.count()
         self._running: dict[str, asyncio.Event] = {}
         self._totals = {"prompt_tokens": 0, "cached_tokens": 0, "generated_tokens": 0}
         self._words: dict[int, str] = {}
@@ -91,9 +101,13 @@ class ScriptedEngine:
         submitted = loop.time()
         aborted = self._running[request_id] = asyncio.Event()
         try:
-            async with self._slots:
-                started = loop.time()
-                return await self._reply(prompt, sampling, seed, aborted, started - submitted)
+            if not await self._place(priority, aborted):
+                queued = loop.time() - submitted
+                return Completion("", "abort", seed=seed, queue_seconds=queued)
+            try:
+                return await self._reply(prompt, sampling, seed, aborted, loop.time() - submitted)
+            finally:
+                self._leave()
         finally:
             del self._running[request_id]
 
@@ -102,6 +116,35 @@ class ScriptedEngine:
         self._check_alive()
         ids = prompt.token_ids
         return [-1.0 if ids[i] in ids[:i] else -4.0 for i in range(start, len(ids))]
+
+    async def _place(self, priority: int, aborted: asyncio.Event) -> bool:
+        """Wait for a place; False when the request was aborted before it had one."""
+        if self._free:
+            self._free -= 1
+            return True
+        turn = asyncio.Event()
+        heapq.heappush(self._queue, (priority, next(self._arrivals), turn, aborted))
+        waits = [asyncio.ensure_future(event.wait()) for event in (turn, aborted)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            aborted.set()
+            if turn.is_set():
+                self._leave()
+            raise
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return turn.is_set()
+
+    def _leave(self) -> None:
+        """Give the place to whoever waits with the lowest priority and has not been aborted."""
+        while self._queue:
+            _, _, turn, aborted = heapq.heappop(self._queue)
+            if not aborted.is_set():
+                turn.set()
+                return
+        self._free += 1
 
     async def _reply(
         self, prompt: Prompt, sampling: Sampling, seed: int, aborted: asyncio.Event, queued: float
@@ -133,6 +176,12 @@ class ScriptedEngine:
                 ("stop" if len(words) == sampling.max_tokens else "length"),
                 words[: sampling.max_tokens],
             )
+        given = tuple(reply.confidences) or (1.0 + reply.logprob,)
+        claimed = [given[min(i, len(given) - 1)] for i in range(len(words))]
+        groups = groups_of([[-c] for c in claimed], sampling.confidence_window, sampling.confidence_floor)
+        doubted = groups is not None and groups.below
+        if groups is not None and doubted:
+            finish, words = "abort", words[: groups.tokens]
         text, ids = "".join(words), self.encode("".join(words))
         self._totals["prompt_tokens"] += len(prompt.token_ids)
         self._totals["generated_tokens"] += len(ids)
@@ -142,15 +191,18 @@ class ScriptedEngine:
             first=((words[0], reply.logprob),) if words and sampling.max_tokens == 1 else (),
             seed=seed, queue_seconds=queued, seconds=elapsed,
             stop=stop if finish == "stop" else None,
+            group_confidence=groups.lowest if groups else None, tail_confidence=groups.tail if groups else None,
+            doubted=doubted,
         )  # fmt: skip
 
     def _check_alive(self) -> None:
         if self._dead:
             raise EngineDead(f"the scripted engine died: {self._dead}")
 
-    async def abort(self, request_id: str) -> None:
-        if event := self._running.get(request_id):
-            event.set()
+    async def abort(self, *request_ids: str) -> None:
+        for request_id in request_ids:
+            if event := self._running.get(request_id):
+                event.set()
 
     def counters(self) -> Mapping[str, int]:
         return dict(self._totals)

@@ -16,12 +16,12 @@ from typing import Any
 import openai
 
 from tts.catalog import nearest
-from tts.engines.confidence import mean_entropy, self_certainty
+from tts.engines.confidence import GroupConfidence, groups_of, mean_entropy, self_certainty
 from tts.engines.connection import MALFORMED, Server, attempts, read_tokenizer, served
-from tts.engines.replies import Reply, finish, gather, take
+from tts.engines.replies import Reply, finish, gather, likeliest, take
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.errors import EngineDead, InputError, RequestError
-from tts.flops import flops_per_token, kv_bytes_per_token
+from tts.flops import cost, kv_bytes_per_token
 from tts.types import Completion, Message, Prompt, Sampling
 
 
@@ -34,6 +34,7 @@ class ServerEngine:
     """
 
     kind = "server"
+    by_priority = False
 
     def __init__(
         self,
@@ -56,7 +57,8 @@ class ServerEngine:
         source = options.get("tokenizer") or (card.get("root") or model if self._is_vllm else None)
         self._template, hf_config = read_tokenizer(source, template, required="tokenizer" in options)
         self._template_arguments = dict(template)
-        self.flops_per_token = flops_per_token(hf_config)
+        self.cost = cost(hf_config)
+        self.flops_per_token = self.cost.body if self.cost else None
         self.kv_bytes_per_token = kv_bytes_per_token(hf_config)
         self._vocabulary: int | None = hf_config.get("vocab_size")
         if self._template is None:
@@ -143,8 +145,8 @@ class ServerEngine:
             del self._running[request_id]
         self._totals["prompt_tokens"] += reply.prompt_tokens
         self._totals["generated_tokens"] += reply.generated_tokens
-        top = sampling.top_logprobs
-        listed = [sorted(row, reverse=True)[:top] for row in reply.top_logprobs if top and len(row) >= top]
+        listed = likeliest(reply.top_logprobs, sampling.top_logprobs)
+        groups = groups_of(listed, sampling.confidence_window)
         return Completion(
             text=reply.text,
             finish=finish(reply.finish),
@@ -159,6 +161,9 @@ class ServerEngine:
             seed=seed,
             seconds=time.monotonic() - began,
             stop=reply.stop_reason if isinstance(reply.stop_reason, str) else None,
+            group_confidence=groups.lowest if groups else None,
+            tail_confidence=groups.tail if groups else None,
+            doubted=reply.doubted,
         )
 
     async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
@@ -211,8 +216,11 @@ class ServerEngine:
                     messages=turns, logprobs=True, top_logprobs=sampling.top_logprobs or None, **body
                 )
             answer = await call
-            if self._stream:
-                await gather(answer, reply)
+            if body.get("stream"):
+                floor, top = sampling.confidence_floor, sampling.top_logprobs
+                groups = GroupConfidence(sampling.confidence_window, floor) if floor is not None else None
+                await gather(answer, reply, groups, top)
+                await answer.close()
             else:
                 take(answer, reply)
         finally:
@@ -238,16 +246,17 @@ class ServerEngine:
             "top_p": sampling.top_p,
             "extra_body": extra,
         }
-        if self._stream:
+        if self._stream or sampling.confidence_floor is not None:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
             if self._is_vllm:
                 body["stream_options"]["continuous_usage_stats"] = True
         return {name: value for name, value in body.items() if value is not None}
 
-    async def abort(self, request_id: str) -> None:
-        if event := self._running.get(request_id):
-            event.set()
+    async def abort(self, *request_ids: str) -> None:
+        for request_id in request_ids:
+            if event := self._running.get(request_id):
+                event.set()
 
     def counters(self) -> Mapping[str, int]:
         return dict(self._totals)

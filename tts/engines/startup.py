@@ -108,7 +108,8 @@ def start_failure(error: BaseException, model: str, log: Path) -> InputError:
 
 def engine_arguments(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """vLLM's arguments: what was given, over our defaults for this platform."""
-    chosen: dict[str, Any] = {"enable_prefix_caching": True, "disable_log_stats": False, **given}
+    ours = {"enable_prefix_caching": True, "disable_log_stats": False, "scheduling_policy": "priority"}
+    chosen: dict[str, Any] = {**ours, **given}
     if on_cpu():
         _fit_to_cpu(model, chosen)
     return chosen

@@ -8,15 +8,17 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tts import nano
-from tts.engines.confidence import mean_entropy, self_certainty
+from tts.engines.confidence import groups_of, mean_entropy, self_certainty
 from tts.engines.startup import check_model, hardware, installed_version, start
 from tts.engines.templates import PLAIN_NOTE, ChatTemplate
+from tts.engines.watching import Watched, rows
 from tts.errors import EngineDead, RequestError
-from tts.flops import flops_per_token, kv_bytes_per_token
+from tts.flops import cost, kv_bytes_per_token
 from tts.types import Completion, Finish, Message, Prompt, Sampling
 
 StopTokens = tuple[frozenset[int], bool]
@@ -43,13 +45,15 @@ class VLLMEngine:
         from vllm.sampling_params import RequestOutputKind
 
         self._sampling_params, self._tokens_input = SamplingParams, tokens_input
-        self._final_only = RequestOutputKind.FINAL_ONLY
+        self._final_only, self._delta = RequestOutputKind.FINAL_ONLY, RequestOutputKind.DELTA
         config = self._llm.vllm_config
         self.model = model if model == nano.NAME else path
         self.max_sequences: int = config.scheduler_config.max_num_seqs
+        self.by_priority: bool = config.scheduler_config.policy == "priority"
         self.max_model_len: int = config.model_config.max_model_len
         self._hf_config = config.model_config.hf_config.to_dict()
-        self.flops_per_token = flops_per_token(self._hf_config)
+        self.cost = cost(self._hf_config)
+        self.flops_per_token = self.cost.body if self.cost else None
         self.kv_bytes_per_token = kv_bytes_per_token(self._hf_config)
         self._vocabulary: int = config.model_config.get_vocab_size()
         self._defaults = dict(config.model_config.get_diff_sampling_param())
@@ -82,15 +86,28 @@ class VLLMEngine:
         stops = {stop: self._stop_tokens(stop) for stop in sampling.stop}
         params = self._params(sampling, stops, seed)
         tokens = self._tokens_input(list(prompt.token_ids))
-        last = await last_output(self._llm, self._llm.generate(tokens, params, request_id, priority=priority), "vLLM")
-        return self._completion(prompt, params, stops, seed, last)
+        outputs = self._llm.generate(tokens, params, request_id, priority=priority)
+        if sampling.confidence_floor is not None:
+            watched = Watched(sampling.confidence_window, sampling.confidence_floor, sampling.top_logprobs)
+            outputs = watched.follow(outputs, lambda: self._llm.abort(request_id))
+            last = await last_output(self._llm, outputs, "vLLM")
+            completion = self._completion(prompt, params, stops, seed, last)
+            return replace(completion, **watched.confidences(completion.finish))
+        last = await last_output(self._llm, outputs, "vLLM")
+        completion = self._completion(prompt, params, stops, seed, last)
+        if not sampling.confidence_window:
+            return completion
+        groups = groups_of(rows(last.outputs[0].logprobs, params.logprobs), sampling.confidence_window)
+        return (
+            replace(completion, group_confidence=groups.lowest, tail_confidence=groups.tail) if groups else completion
+        )
 
     async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
         params = self._sampling_params(max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=self._final_only)
         tokens = self._tokens_input(list(prompt.token_ids))
         last = await last_output(self._llm, self._llm.generate(tokens, params, request_id), "vLLM")
-        rows = list(zip(prompt.token_ids, last.prompt_logprobs, strict=True))[start:]
-        return [float(row[token].logprob) for token, row in rows]
+        pairs = list(zip(prompt.token_ids, last.prompt_logprobs, strict=True))[start:]
+        return [float(row[token].logprob) for token, row in pairs]
 
     def _params(self, sampling: Sampling, stops: Mapping[str, StopTokens], seed: int) -> Any:
         asked = {
@@ -112,7 +129,7 @@ class VLLMEngine:
             logprobs=sampling.top_logprobs,
             flat_logprobs=True,
             detokenize=bool(spelled),
-            output_kind=self._final_only,
+            output_kind=self._final_only if sampling.confidence_floor is None else self._delta,
         )
         params.skip_clone = True  # nobody else has it: vLLM need not copy it deeply for every request
         return params
@@ -123,7 +140,7 @@ class VLLMEngine:
         said, stats = output.outputs[0], output.metrics
         ids = tuple(said.token_ids)
         reason = said.stop_reason
-        listed = _listed(said.logprobs, params.logprobs)
+        listed = rows(said.logprobs, params.logprobs)
         return Completion(
             text=self._template.decode(ids),
             finish=_finish(said.finish_reason),
@@ -154,8 +171,8 @@ class VLLMEngine:
         found = dict(zip(logprobs.token_ids[:width], logprobs.logprobs[:width], strict=True))
         return tuple((self._template.decode([i]), logprob) for i, logprob in found.items())
 
-    async def abort(self, request_id: str) -> None:
-        await self._llm.abort(request_id)
+    async def abort(self, *request_ids: str) -> None:
+        await self._llm.abort(request_ids)
 
     def counters(self) -> Mapping[str, int]:
         return dict(self._totals)
@@ -197,14 +214,6 @@ async def last_output(llm: Any, outputs: AsyncIterator[Any], who: str) -> Any:
     if last is None:
         raise RequestError(f"{who} returned nothing for the request")
     return last
-
-
-def _listed(logprobs: Any, top: int) -> list[list[float]]:
-    """The `top` likeliest tokens' log-probabilities at each position; vLLM's flat list has the sampled one before."""
-    if top == 0 or not logprobs:
-        return []
-    width = len(logprobs.logprobs) // len(logprobs)
-    return [logprobs.logprobs[i + 1 : i + width] for i in range(0, len(logprobs.logprobs), width)]
 
 
 def _finish(reason: str | None) -> Finish:

@@ -6,6 +6,8 @@ from tts.strategies.ab_mcts import ABMCTS
 from tts.strategies.beam import BeamSearch
 from tts.strategies.best_of_n import BestOfN
 from tts.strategies.budget_forcing import BudgetForcing
+from tts.strategies.compute_optimal import ComputeOptimal
+from tts.strategies.deepconf import DeepConf
 from tts.strategies.dvts import DVTS
 from tts.strategies.infty_think import InftyThink
 from tts.strategies.mcts import MCTS
@@ -22,6 +24,8 @@ STRATEGIES = {
     "single": Single,
     "self-consistency": SelfConsistency,
     "best-of-n": BestOfN,
+    "deepconf": DeepConf,
+    "compute-optimal": ComputeOptimal,
     "sleep-time": SleepTime,
     "infty-think": InftyThink,
     "beam-search": BeamSearch,

@@ -14,6 +14,7 @@ from tts.types import Candidate, Problem, Sampling, Solution
 Selector = Literal[
     "auto", "highest", "weighted", "filtered", "product",
     "majority", "self-certainty", "logprob-mean", "perplexity", "logprob-sum",
+    "group-confidence", "tail-confidence",
 ]
 # fmt: on
 
@@ -26,7 +27,8 @@ class BestOfN:
     largest sum of scores (Snell et al. 2024, arXiv:2408.03314, section 3.2), `filtered` the majority among the best
     `keep`, `product` the candidate with the largest score times its answer's votes. The others need none:
     self-certainty (Kang et al. 2025, arXiv:2502.18581, from the `top` likeliest tokens of a position), mean or summed
-    log-probability, lowest perplexity, the majority. `auto` is weighted with a verifier, else self-certainty.
+    log-probability, lowest perplexity, confidence of the worst or the last group of `window` tokens (Fu et al. 2025,
+    arXiv:2508.15260), the majority. `auto` is weighted with a verifier, else self-certainty.
     """
 
     takes_verifier: ClassVar[bool] = True
@@ -37,7 +39,8 @@ class BestOfN:
     keep: float = field(
         default=0.5, metadata={"help": "share of the candidates that filtered keeps", "min": 0.0, "max": 1.0}
     )
-    top: int = field(default=20, metadata={"help": "log-probabilities a position for self-certainty", "min": 1})
+    top: int = field(default=20, metadata={"help": "log-probabilities a position for confidences", "min": 1})
+    window: int = field(default=2048, metadata={"help": "tokens of a group, for its confidence", "min": 1})
 
     def selector(self, verifier: str | None) -> str:
         """What `auto` comes to."""
@@ -45,7 +48,13 @@ class BestOfN:
 
     def sampling(self, asked: Sampling, verifier: str | None) -> Sampling:
         """The run's sampling with what the selector needs to know of each token."""
-        return replace(asked, top_logprobs=self.top) if self.selector(verifier) == "self-certainty" else asked
+        match self.selector(verifier):
+            case "self-certainty":
+                return replace(asked, top_logprobs=self.top)
+            case "group-confidence" | "tail-confidence":
+                return replace(asked, top_logprobs=self.top, confidence_window=self.window)
+            case _:
+                return asked
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
         prompt = session.ask(problem)

@@ -1,13 +1,15 @@
-"""Self-consistency: the answer that most reasoning paths reach."""
+"""Self-consistency: the answer that most reasoning paths reach, and how soon to stop asking for more."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from statistics import fmean
+from typing import Any, ClassVar, Literal
 
 from tts.selection import BY_VERIFIER, ByVerifier, by_verifier, choose, majority
-from tts.session import Session
-from tts.types import Problem, Solution
+from tts.session import WAVE, Session
+from tts.stopping import Rule, stops
+from tts.types import Candidate, Problem, Prompt, Solution
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,10 @@ class SelfConsistency:
     Votes are over equivalence classes of answers: 1/2 and 0.5 are one answer. With `--verifier` each vote weighs what
     the verifier gives it (`weighted`, then the default; Li et al. 2022, arXiv:2206.02336), or the best `keep` vote
     alone (`filtered`); `highest` and `product` as in best-of-n.
+
+    `stop` ends sampling when the vote is decided, and aborts the rest: `certain` when no sample that remains can change
+    it, `beta` when the leader is ahead of the runner-up with a probability above `threshold` (Aggarwal et al. 2023,
+    arXiv:2305.11860), `window` when the last `window` paths agree (Li et al. 2024, arXiv:2401.10480).
     """
 
     takes_verifier: ClassVar[bool] = True
@@ -29,10 +35,26 @@ class SelfConsistency:
     keep: float = field(
         default=0.5, metadata={"help": "share of the paths that filtered keeps", "min": 0.0, "max": 1.0}
     )
+    stop: Rule = field(default="never", metadata={"help": "when to abort the rest"})
+    threshold: float = field(default=0.95, metadata={"help": "of stop=beta: how sure of the leader", "min": 0.5})
+    window: int = field(default=5, metadata={"help": "of stop=window: paths that must agree", "min": 2})
+
+    @property
+    def width(self) -> int:
+        """Samples of one problem that are worth having in flight at once."""
+        return self.n if self.stop == "never" else min(self.n, WAVE)
+
+    @property
+    def aborts(self) -> bool:
+        """Whether samples may be cut in mid-flight."""
+        return self.stop != "never"
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
-        prompt = session.ask(problem)
-        candidates = session.read(await session.sample(prompt, self.n))
+        prompt, details = session.ask(problem), dict[str, Any]()
+        if self.stop == "never":
+            candidates = session.read(await session.sample(prompt, self.n))
+        else:
+            candidates, details = await self._until_decided(prompt, session)
         name = session.verifier
         if name:
             candidates = await session.scored(prompt, candidates)
@@ -43,4 +65,23 @@ class SelfConsistency:
             winner = choose(by, candidates, classes, by_verifier(name or ""), self.keep)
         else:
             winner = majority(candidates, classes)
-        return Solution(winner.answer if winner else None, candidates)
+        return Solution(winner.answer if winner else None, candidates, details)
+
+    async def _until_decided(self, prompt: Prompt, session: Session) -> tuple[list[Candidate], dict[str, Any]]:
+        candidates: list[Candidate] = []
+        wasted, fired = session.usage.wasted_tokens, False
+        async with session.stream(prompt, self.n) as finished:
+            async for completion in finished:
+                candidates += session.read([completion])
+                if completion.finish == "abort":
+                    continue
+                classes = await session.classes(candidates)
+                if fired := stops(self.stop, classes, self.n, self.threshold, self.window):
+                    break
+        return candidates, self._stopped(candidates, session.usage.wasted_tokens - wasted) if fired else {}
+
+    def _stopped(self, candidates: list[Candidate], wasted: int) -> dict[str, Any]:
+        """What the rule did. Saved is an estimate: what is left of n would have been as long as what came."""
+        after = len(candidates)
+        missing = (self.n - after) * fmean(c.completion.generated_tokens for c in candidates)
+        return {"stopped": {"rule": self.stop, "after": after, "saved_tokens": round(max(0.0, missing - wasted))}}

@@ -17,6 +17,7 @@ from tts.verify.layout import Layout, Tokens, lay_out, split_steps
 from tts.verify.memo import Memo, prefix_keys
 
 if TYPE_CHECKING:
+    from tts.flops import Cost
     from tts.session import Session
 
 
@@ -69,6 +70,7 @@ class RewardVerifier:
         self.name = card.name
         self.key: str | None = card.model_dump_json()
         self.flops_per_token = scorer.flops_per_token
+        self.cost: Cost | None = getattr(scorer, "cost", None)
         self.notes = scorer.notes
         self.step = card.step
         """The text that ends a step."""
