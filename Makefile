@@ -15,7 +15,7 @@ ifdef MODEL
 	$(BIN)/tts run "$(QUESTION)" -m "$(MODEL)" -s self-consistency -n 8 --max-tokens 512
 	$(BIN)/tts eval samples -m "$(MODEL)" -s self-consistency -n 8 --limit 16 --max-tokens 512
 else
-	run=$$(mktemp -d)/demo && $(BIN)/tts eval nano-4 -s best-of-n -n 16 --verifier nano --limit 100 --output $$run \
+	run=$$(mktemp -d)/demo && $(BIN)/tts eval nano-4 -s best-of-n -n 16 --verifier nano --limit 80 --output $$run \
 	  && $(BIN)/tts report $$run
 endif
 

@@ -78,7 +78,7 @@ class Sampling:
     next piece can be appended to its tokens. `top_logprobs` asks for the k most likely tokens at each position,
     from which self-certainty is computed (-1: the whole vocabulary), and with a `confidence_window` (in tokens) the
     confidence of groups of so many. Where a group's falls below `confidence_floor`, the completion is cut.
-    `thinking_tokens` asks the engine itself to end the thinking of a model there; engines that cannot refuse it.
+    `thinking_tokens` asks the engine itself to end a model's thinking there; engines that cannot refuse the request.
     """
 
     temperature: float | None = None
