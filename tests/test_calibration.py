@@ -182,3 +182,17 @@ def test_a_verifier_s_gain_stands_beside_the_spread_of_traces(pool: Path) -> Non
     assert hard.correct == 1
     assert hard.length_spread is None
     assert found["correlation_with_gain"]["length_spread"] is None
+
+
+def test_the_report_puts_both_on_one_axis(sums: Path, tmp_path: Path) -> None:
+    how = (sums, "--engine", "scripted", "--verifier", "scripted", "-n", 4, "--json")
+    assert tts("eval", *how, "-s", "best-of-n", "--output", tmp_path / "pool").returncode == 0
+    assert tts("eval", *how, "-s", "beam-search", "--output", tmp_path / "beam").returncode == 0
+    shown = tts("report", "--verified", tmp_path / "pool", tmp_path / "beam")
+    assert shown.returncode == 0, shown.stderr
+    for words in ("majority", "longest chain", "weighted", "beam-search", "correlation with what the verifier gains"):
+        assert words in shown.stdout
+    plain = json.loads(tts("report", "--verified", tmp_path / "pool", tmp_path / "beam", "--json").stdout)
+    assert set(plain["curves"]["verifier"]) == {"best of k", "weighted", "beam-search"}
+    assert tts("report", "--verified", tmp_path / "beam").returncode == 2
+    assert tts("report", "--verified", "--length", tmp_path / "pool").returncode == 2

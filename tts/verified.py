@@ -17,6 +17,7 @@ from typing import Any
 from tts.calibration import Pool, read_pools
 from tts.errors import InputError
 from tts.metrics import best_at_k, ladder, maj_at_k, weighted_at_k
+from tts.report.sections import Line, Mark, Plot, Section, Table, percent
 from tts.results import current
 from tts.store import read_json
 
@@ -101,3 +102,37 @@ def correlation(traces: Sequence[Trace], measure: str) -> float | None:
     mx, my = fmean(xs), fmean(ys)
     spread = math.sqrt(math.fsum((x - mx) ** 2 for x in xs) * math.fsum((y - my) ** 2 for y in ys))
     return math.fsum((x - mx) * (y - my) for x, y in pairs) / spread if spread else None
+
+
+def section(found: Mapping[str, Any]) -> Section:
+    """What `verified` found, as a report's tables and plot."""
+    lines, rows = [], []
+    for kind, curves in found["curves"].items():
+        for name, points in curves.items():
+            marks = (Mark(p["tokens"], y := 100 * p["accuracy"], y, y) for p in points)
+            lines.append(Line(f"{name} ({kind})", tuple(marks), dashed=kind == "verifier"))
+            rows += [(kind, name, f"{p['tokens']:,.0f}", percent(p["accuracy"])) for p in points]
+    spreads = {
+        "length_spread": "spread of correct traces' lengths",
+        "reward_spread": "spread of rewards",
+        "above": "share of traces a spread above the mean reward",
+    }
+    measures = []
+    for name, words in spreads.items():
+        values = [v for t in found["problems"] if (v := getattr(t, name)) is not None]
+        r = found["correlation_with_gain"][name]
+        measures.append(
+            (words, len(values), f"{fmean(values):.3g}" if values else "", "" if r is None else f"{r:+.2f}")
+        )
+    return Section(
+        "with a verifier and without",
+        (
+            Table(("kind", "choice", "generated and verifier tokens a problem", "accuracy"), tuple(rows)),
+            Table(
+                ("per problem", "problems", "mean", "correlation with what the verifier gains"),
+                tuple(measures),
+                "how different the traces of a problem are",
+            ),
+        ),
+        (Plot("tokens a problem, the verifier's among them", tuple(lines)),),
+    )

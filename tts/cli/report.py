@@ -28,6 +28,9 @@ def report(
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Calibration of the votes, and where pass@k stops growing.")
     ] = False,
+    verified: Annotated[
+        bool, typer.Option("--verified", help="Curves with a verifier and without; the first RUN is a scored pool.")
+    ] = False,
     against: Annotated[
         Literal["tokens", "seconds", "flops"], typer.Option("--against", help="The cost that the terminal plots.")
     ] = "tokens",
@@ -47,6 +50,10 @@ def report(
     from tts.report.build import Wanted, build
     from tts.report.curves import AXES, read_result
 
+    if verified:
+        if by or bins or length or confidence or markdown or png or html:
+            raise InputError("--verified stands alone, or with --json")
+        return _verified(runs, json)
     wanted = Wanted(by is not None, length, confidence, bins)
     if bins and not (by or length or html):
         raise InputError("--bins belongs to --by difficulty, --length or --html")
@@ -79,3 +86,15 @@ def report(
         console.note(f"wrote {html}, {size / 1e6:.1f} MB")
         if size > LARGE:
             console.note(f"{html} is large: --html-samples 8 keeps eight samples of each problem, and says so")
+    return None
+
+
+def _verified(runs: list[Path], as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from tts.verified import section, verified
+
+    found = verified(runs)
+    if as_json:
+        return console.say_json({**found, "problems": [asdict(t) for t in found["problems"]]})
+    return console.section(section(found), 0)
