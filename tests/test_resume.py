@@ -69,14 +69,16 @@ def test_killed_runs_end_as_one_that_was_not(sums: Path, tmp_path: Path, more: t
         before = log.stat().st_size if log.exists() else 0
         while process.poll() is None and (not log.exists() or log.stat().st_size == before):
             time.sleep(0.005)
-        time.sleep(rng.uniform(0.0, 0.15))
+        if kills < 12:
+            time.sleep(rng.uniform(0.0, 0.15))
+        else:
+            process.wait(timeout=120)
         if process.poll() is not None:
             break
         process.kill()
         process.wait()
         kills += 1
         finished.append((len(log.read_text().split()), _finished_seeds(run / "journal.sqlite")))
-        assert kills < 60
     assert process.returncode == 0
     assert kills >= 2
     assert _outcome(run) == _outcome(tmp_path / "calm")

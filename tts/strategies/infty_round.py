@@ -82,8 +82,12 @@ class Rounds:
     async def _sum_up(self, draft: _Draft, malformed: int) -> Round:
         """Go on with the round's own tokens: open the summary where the model has not, and let it be written."""
         session, shape, piece = self.session, self.shape, draft.piece
-        # An end of text has no place in the middle, nor has what stands before a closing tag that was never opened.
+        # An end of text has no place in the middle, nor has what stands before a closing tag that was never opened, nor
+        # a step that the window has cut: it would be summed up as if it were done.
+        whole_steps = draft.body.rpartition("\n\n")[0] if piece.finish == "length" and draft.begun is None else ""
         start: Completion | str = piece if piece.finish == "length" or piece.stop == self._open else draft.body
+        if whole_steps.strip():
+            start = whole_steps
         opened = draft.begun is not None and not isinstance(start, str)
         begun = draft.begun or "" if opened else ""
         lead = "" if opened else self._lead(self._thinks(draft.body))
