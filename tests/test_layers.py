@@ -12,8 +12,20 @@ from conftest import ROOT
 
 LAYERS = [
     {"types", "errors"},
-    {"catalog", "selection", "stats", "estimators", "flops", "rows", "sawtooth", "stopping", "throughput", "policy"},
-    {"paired", "allocate"},
+    {
+        "catalog",
+        "selection",
+        "stats",
+        "estimators",
+        "flops",
+        "rows",
+        "sawtooth",
+        "forecast",
+        "stopping",
+        "throughput",
+        "policy",
+    },
+    {"paired", "forecast", "allocate"},
     {"journal", "notes", "verify", "nano", "predictability", "amortise"},
     {"session", "steps"},
     {"tree"},

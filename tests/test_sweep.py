@@ -11,6 +11,7 @@ from conftest import records, tts
 
 from tts.catalog import builtin
 from tts.errors import InputError
+from tts.forecast import memory_bytes
 from tts.sweep import read
 
 GRID = """
@@ -98,6 +99,38 @@ def test_mistakes_are_named(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         read(write(tmp_path, text))
     assert said in f"{error.value.message} {error.value.hint}"
+
+
+def test_a_forecast_counts_what_the_sweep_will_ask_for(tmp_path: Path) -> None:
+    file = write(tmp_path, GRID)
+    planned = tts("plan", file, "--calibrate", "2", "--json")
+    assert planned.returncode == 0, planned.stderr
+    found = json.loads(planned.stdout)
+    made = json.loads(tts("sweep", file, "--output", tmp_path / "out", "--json").stdout)
+    assert {r["run"] for r in found["runs"]} == set(made)
+    for run in found["runs"]:
+        spent = made[run["run"]]["usage"]
+        assert run["requests"] == spent["calls"]
+        assert run["tokens"] == pytest.approx(spent["generated_tokens"], rel=0.5)
+    assert found["total"]["requests"] == sum(r["requests"] for r in found["runs"])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_forecast_and_a_match_are_two_things(tmp_path: Path) -> None:
+    assert tts("plan").returncode == 2
+    assert tts("plan", write(tmp_path, GRID), "--match", "x").returncode == 2
+
+
+def test_memory_is_weights_and_what_running_sequences_hold() -> None:
+    config = {
+        "architectures": ["Qwen2ForCausalLM"], "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 10, "tie_word_embeddings": True,
+    }  # fmt: skip
+    none, some = memory_bytes(config, 0, 100), memory_bytes(config, 3, 100)
+    assert none is not None
+    assert some is not None
+    assert some - none == 3 * 100 * 2 * 2 * 4 * 2  # sequences × tokens × (k and v) × layers × head width × bytes
+    assert memory_bytes({"architectures": ["Unknown"]}, 1, 1) is None
 
 
 @pytest.mark.parametrize("file", sorted((builtin("evals") / "recipes").glob("*.toml")), ids=lambda p: p.stem)

@@ -1,4 +1,4 @@
-"""`tts plan`: what a choice of model costs, before anything runs."""
+"""`tts plan`: what a sweep will take, and what a choice of model costs, before anything runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ PAPER_RATIOS = (0.16, 0.79, 22.0)
 
 
 def plan(
-    match: Annotated[str, typer.Option("--match", help="The larger model.", metavar="MODEL_B")],
+    file: Annotated[Path | None, typer.Argument(help="A sweep file, to forecast.", metavar="FILE")] = None,
+    calibrate: Annotated[
+        int, typer.Option("--calibrate", help="Problems of each benchmark to solve beforehand.", min=1)
+    ] = 4,
+    match: Annotated[str | None, typer.Option("--match", help="The larger model.", metavar="MODEL_B")] = None,
     model: o.Model = None,
     ratio: Annotated[
         list[float] | None,
@@ -25,12 +29,28 @@ def plan(
     length: Annotated[int, typer.Option("--length", help="Tokens of a response.", min=1)] = 1024,
     json: o.Json = False,
 ) -> None:
-    """How many times as much inference the smaller model (-m) may do for the cost of the larger one (--match)."""
+    """Forecast a sweep: requests, tokens, minutes and memory, from a few problems of each benchmark solved beforehand.
+
+    With --match: how many times as much inference a smaller model (-m) may do for the cost of a larger one.
+    """
+    if (file is None) == (match is None):
+        raise InputError("a sweep file, or --match MODEL_B", "tts plan sweep.toml; tts plan -m SMALL --match LARGE")
+    if file is not None:
+        from tts.cli.forecast import forecast_sweep
+
+        raise typer.Exit(forecast_sweep(file, calibrate, json))
+    assert match is not None
+    return _match(model, match, ratio, prompt_tokens, length, json)
+
+
+def _match(
+    model: str | None, match: str, ratio: list[float] | None, prompt_tokens: int, length: int, json: bool
+) -> None:
     from tts.flops import active_parameters, cost, matched_multiple, total_parameters
 
     rows, sizes, calls = [], [], []
     for name in (model or "nano", match):
-        config = _config(name)
+        config = read_config(name)
         active, total, each = active_parameters(config), total_parameters(config), cost(config)
         if active is None or total is None or each is None:
             raise InputError(f"the architecture of {name} is not understood: its FLOPs are unknown")
@@ -62,7 +82,7 @@ def plan(
     return None
 
 
-def _config(name: str) -> dict[str, Any]:
+def read_config(name: str) -> dict[str, Any]:
     """A model's configuration, from its folder or the hub."""
     from transformers import AutoConfig
 

@@ -37,13 +37,13 @@ def sweep(
 
     folder = output or Path("runs") / file.stem
     cells = read(file)
-    plans = _plans(cells, folder)
+    plans = sweep_plans(cells, folder)
     if dry_run:
         return _print(cells, plans, json)
     raise typer.Exit(drive(_sweep(file, cells, plans, folder, json)))
 
 
-def _plans(cells: list[Cell], folder: Path) -> list[Plan]:
+def sweep_plans(cells: list[Cell], folder: Path) -> list[Plan]:
     from tts import benchmarks
     from tts.cli.eval import repeated
     from tts.running import plan
