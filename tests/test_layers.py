@@ -20,7 +20,6 @@ LAYERS = [
         "flops",
         "rows",
         "sawtooth",
-        "forecast",
         "stopping",
         "throughput",
         "policy",
