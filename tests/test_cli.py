@@ -212,6 +212,9 @@ def test_reuse_takes_calls_from_another_run(sums: Path, tmp_path: Path) -> None:
 
 BAD = [
     (["eval", "SUMS", "-n", "0"], "-n 0"),
+    (["eval", "SUMS", "-n", "99999999999"], "-n 99999999999"),
+    (["eval", "gsm8k=nope.jsonl"], "no such file: nope.jsonl"),
+    (["eval", "SUMS", "--json", "--csv", "-"], "both write to stdout"),
     (["eval", "SUMS", "-s", "self-consistancy"], "self-consistency"),
     (["eval", "SUMS", "-o", "nn=3"], "no option 'nn'"),
     (["eval", "SUMS", "-o", "n=three"], "-o n=three"),
@@ -449,6 +452,49 @@ def test_output_into_a_closed_pipe_is_no_error(finished: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.startswith("run_id,")
+
+
+@pytest.mark.parametrize("more", [("list", "strategies"), ("export", "RUN", "--table", "samples"), ("show", "RUN")])
+def test_a_reader_that_leaves_fails_nothing(finished: Path, more: tuple[str, ...]) -> None:
+    words = " ".join(str(finished) if w == "RUN" else w for w in more)
+    command = f"{sys.executable} -m tts {words} | head -0; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_run_keeps_its_own_exit_code_when_the_reader_leaves(tmp_path: Path) -> None:
+    for more, code in (("", 0), ("-M max_model_len=20", 1)):
+        run = tmp_path / f"r{code}"
+        command = f"{sys.executable} -m tts eval samples --limit 3 --engine scripted --output {run} {more} | head -0"
+        done = subprocess.run(["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        assert (run / "results.csv").is_file()
+
+
+def test_a_full_device_is_said_in_one_line(finished: Path) -> None:
+    command = f"{sys.executable} -m tts show {finished} > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "no space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_resume_does_not_write_into_a_folder_that_is_no_run(sums: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "results.csv").write_text("precious")
+    done = tts("eval", sums, "--engine", "scripted", "--output", tmp_path / "mine", "--resume")
+    assert done.returncode == 2
+    assert (tmp_path / "mine" / "results.csv").read_text() == "precious"
+
+
+def test_what_failed_is_said(tmp_path: Path) -> None:
+    done = tts(
+        "eval", "samples", "--limit", 2, "--engine", "scripted", "-M", "max_model_len=20", "--output", tmp_path / "r"
+    )
+    assert done.returncode == 1
+    assert "the prompt has" in done.stderr
+    assert "--resume tries again" in done.stderr
 
 
 def test_show(finished: Path) -> None:

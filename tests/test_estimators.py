@@ -141,3 +141,15 @@ def test_majority_where_every_answer_differs() -> None:
     # The right one leads a subset only if it is in it, and then ties with all k: k/n · 1/k.
     classes = np.arange(40)[None]
     assert estimators.majority_curves(classes, classes == 0)[0] == pytest.approx(np.full(40, 1 / 40))
+
+
+def test_more_candidates_than_subsets_can_be_listed_for() -> None:
+    """From 2,049 on not even single candidates are listed: the votes are those of random orders."""
+    n = 2049
+    correct = np.zeros((1, n), bool)
+    correct[0, : n // 2] = True
+    classes = np.where(correct, 0, 1)
+    curve = estimators.weighted_curves(np.ones((1, n)), classes, correct)
+    assert curve.shape == (1, n)
+    assert np.isfinite(curve).all()
+    assert 0.3 < curve[0, 0] < 0.7

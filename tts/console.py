@@ -33,6 +33,56 @@ HEARTBEAT = 30.0
 """Seconds between progress lines where there is no terminal."""
 
 
+class ReaderGone(Exception):
+    """Nobody reads our stdout any more (`| head`)."""
+
+
+class _Stdout:
+    """Stdout, whose broken pipe is no OSError: Typer would end the process with a failure."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with _told():
+            return int(self._stream.write(text))
+
+    def flush(self) -> None:
+        with _told():
+            self._stream.flush()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        silence()
+        raise ReaderGone from None
+
+
+def watch_stdout() -> None:
+    """From now on a reader that goes away is `ReaderGone`."""
+    sys.stdout = _Stdout(sys.stdout)
+
+
+def silence() -> None:
+    """Send what is left to say to nobody."""
+    if sys.__stdout__ is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+
+
+@contextlib.contextmanager
+def regardless_of_the_reader() -> Iterator[None]:
+    """Say something whose reader may have gone, and go on."""
+    with contextlib.suppress(ReaderGone):
+        yield
+        sys.stdout.flush()
+
+
 def _stderr() -> Console:
     """A console on a copy of stderr, which stays ours while an engine's start is sent to its log."""
     return Console(file=os.fdopen(os.dup(2), "w", buffering=1), highlight=False, soft_wrap=True)
@@ -130,6 +180,7 @@ class Board:
     def __init__(self, name: str, total: int, done: int, generated: Callable[[], int], *, graded: bool = True) -> None:
         self._name, self._total, self._done = name, total, done
         self._graded = graded
+        self._first_error = ""
         self._resumed = done
         self._generated = generated
         self._scored = self._correct = self._errors = self._running = self._spent = 0
@@ -141,9 +192,11 @@ class Board:
         self._running += 1
 
     def ended(self, record: Mapping[str, Any]) -> None:
-        self._running -= 1
+        self._running = max(0, self._running - 1)  # one that never began may end too
         self._done += 1
-        self._errors += record["status"] == "error"
+        if record["status"] == "error":
+            self._errors += 1
+            self._first_error = self._first_error or f"{record['problem_id']}: {record['error']}"
         self._spent += record["usage"]["generated_tokens"]
         if (correct := record["grade"]["correct"]) is not None:
             self._scored += 1
@@ -198,6 +251,9 @@ class Board:
                 await ticker
             if self._graded:
                 note(self.line())
+                if self._errors:
+                    more = f", and {self._errors - 1} more" if self._errors > 1 else ""
+                    warn(f"failed: {self._first_error}{more}; --resume tries again")
 
     async def _live(self) -> None:
         columns = (

@@ -157,7 +157,8 @@ def weighted_curves(weights: Floats, classes: NDArray[Any], correct: Bools) -> F
     for part in np.array_split(np.arange(problems), 1 + problems * len(orders) * max(n, count) // _WORK):
         found[part] = _passing(weights[part][:, orders], labels[part][:, orders], count)
     few = [k for k in range(1, n + 1) if math.comb(n, k) * k <= _LISTED]
-    found[:, [k - 1 for k in few]] = _voted(weights, labels, count, few, None)
+    if few:
+        found[:, [k - 1 for k in few]] = _voted(weights, labels, count, few, None)
     return found
 
 

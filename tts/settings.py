@@ -39,7 +39,7 @@ class Settings(BaseModel):
     benchmarks: tuple[str, ...] = ()
     model: str | None = None
     strategy: str = "self-consistency"
-    n: int | None = Field(None, ge=1)
+    n: int | None = Field(None, ge=1, le=1_000_000)
     option: dict[str, Any] = {}
     verifier: str | None = None
     verifier_model: str | None = None

@@ -32,6 +32,8 @@ class RunDirectory:
             raise RunDirectoryError(f"{path} is there already", "--resume goes on with it; or give another --output")
         if path.exists() and not path.is_dir():
             raise RunDirectoryError(f"{path} is a file, not a run directory")
+        if path.is_dir() and not (path / "manifest.json").exists() and (others := _strangers(path)):
+            raise RunDirectoryError(f"{path} is no run directory, and not empty: {min(others)}", "another --output")
         try:
             (path / "logs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -181,6 +183,12 @@ def rewriting(path: Path) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
         yield lambda records: replace_file(path / "records.jsonl", b"".join(map(_line, records)))
     finally:
         lock.release()
+
+
+def _strangers(path: Path) -> list[str]:
+    """What is in a folder and not what a run that was killed at once leaves there."""
+    ours = ("logs", "records.jsonl", "journal.sqlite")
+    return [p.name for p in path.iterdir() if not p.name.startswith((".", *ours))]
 
 
 def is_run(path: Path) -> bool:

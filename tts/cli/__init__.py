@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from typing import Annotated
 
@@ -25,7 +25,7 @@ from tts.cli.run import run
 from tts.cli.score import score
 from tts.cli.show import show
 from tts.cli.sweep import sweep
-from tts.errors import TTSError
+from tts.errors import StorageFailed, TTSError
 
 app = typer.Typer(
     name="tts",
@@ -72,16 +72,24 @@ def top(
 
 def main() -> None:
     """Entry point of `tts`, `tts-reasoning` and `python -m tts`."""
-    try:
-        app()
-    except TTSError as error:
-        from tts import console
+    from tts import console
 
+    console.watch_stdout()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except TTSError as error:
         console.report(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our stdout has gone (`| head`): nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except console.ReaderGone:
         sys.exit(0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        console.silence()
+        console.report(StorageFailed("cannot write the output: no space left", "free some space, or write elsewhere"))
+        sys.exit(StorageFailed.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

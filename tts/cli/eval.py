@@ -93,6 +93,8 @@ def eval_(
     from tts.settings import resolve
 
     settings = resolve(given, config)
+    if json and settings.csv == "-":
+        raise InputError("--json and --csv - both write to stdout", "give one of them")
     plans = _plans(settings)
     if dry_run:
         return _print_plans(plans, settings)
@@ -189,7 +191,8 @@ async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int
     finally:
         for run in opened:
             run.close()
-    _deliver(plans, contents, settings, as_json)
+    with console.regardless_of_the_reader():
+        _deliver(plans, contents, settings, as_json)
     if settings.against_uniform and not stop.draining and not as_json:
         _compare(plans)
     if stop.expired:

@@ -124,11 +124,12 @@ async def _answer(benchmark: Benchmark, settings: Settings, *, as_json: bool, ma
                     )  # fmt: skip
     finally:  # what is answered is said, also when the engine dies
         ordered = [records[e.problem.id] for e in benchmark.examples if e.problem.id in records]
-        if as_json and (ordered or many):
-            console.say_json([_plain(r) for r in ordered] if many else _plain(ordered[0]))
-        elif not as_json:
-            for record in ordered:
-                _print(record, alone=not many)
+        with console.regardless_of_the_reader():
+            if as_json and (ordered or many):
+                console.say_json([_plain(r) for r in ordered] if many else _plain(ordered[0]))
+            elif not as_json:
+                for record in ordered:
+                    _print(record, alone=not many)
     if len(ordered) < len(benchmark.examples):
         return 130
     return 1 if any(r["status"] == "error" for r in ordered) else 0

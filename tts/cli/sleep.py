@@ -284,6 +284,8 @@ def _tell(
     rows = []
     for index, (group, gain) in enumerate(zip(groups, gained, strict=True), 1):
         mean = math.fsum(values[name] for name in group) / len(group) if group else math.nan
+        if not group:
+            continue
         row: dict[str, Any] = {"bin": index, "questions": len(group), "logprob": round(mean, 3)}
         if correct:
             scored, slept, plain = gain or (0, None, None)

@@ -36,6 +36,8 @@ def sweep(
     from tts.sweep import read
 
     folder = output or Path("runs") / file.stem
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder for runs", "another --output")
     cells = read(file)
     plans = sweep_plans(cells, folder)
     if dry_run:
@@ -101,7 +103,8 @@ async def _sweep(file: Path, cells: list[Cell], plans: list[Plan], folder: Path,
     for cell, planned in pairs:
         if cell.name in contents:
             merge_results(planned.output, folder / "results.csv")
-    _deliver(pairs, contents, folder, as_json)
+    with console.regardless_of_the_reader():
+        _deliver(pairs, contents, folder, as_json)
     if stop.draining:
         console.warn(f"interrupted; to go on: {again}")
         return 130
@@ -136,7 +139,10 @@ async def _load(
     if not left:
         return
     log = left[0][1].output / "logs" / "engine.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot create {log.parent}: {error.strerror}") from error
     async with engines_for(left[0][1].settings, log) as (engine, verifier):
         with interruptible(stop):
             for cell, planned in left:

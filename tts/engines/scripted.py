@@ -238,7 +238,9 @@ def arithmetic(prompt: str, seed: int) -> Reply:
     value = int(made[1]) if made else random.Random(f"{prompt}\0{seed}").choice(guesses)
     given = ", ".join(map(str, numbers))
     steps = (f"The numbers given are {given}.", f"Together they make {value}.", f"The answer is \\boxed{{{value}}}.")
-    return Reply("\n\n".join(steps[min(written.count("\n\n"), 2) :]))
+    whole = "\n\n".join(steps)
+    rest = whole.removeprefix(written) if whole.startswith(written) else "\n\n".join(steps[written.count("\n\n") :])
+    return Reply(rest or steps[-1])
 
 
 def load_script(where: str) -> Script:

@@ -161,11 +161,12 @@ class Rounds:
             malformed,
         )
 
-    async def score(self, history: str, text: str) -> float | None:
+    async def score(self, history: str, done: Round) -> float | None:
         """The verifier's view of a piece of work after its history, as an answer to the run's own prompt; None where
         it has none.
         """
-        work = Completion(f"{history}\n\n{text}" if history else text, "stop")
+        text = f"{history}\n\n{done.text}" if history else done.text
+        work = replace(self.session.join(done.pieces), text=text, finish="stop", stop=None)
         try:
             return (await self.session.score(self.session.ask(self.problem), [work]))[0].value
         except RequestError:

@@ -110,7 +110,7 @@ class InftyThink:
         if done is None:
             return None
         if done.finish not in ("malformed", "truncated") and writer.session.verifier:
-            done = replace(done, score=await writer.score(history, done.text))
+            done = replace(done, score=await writer.score(history, done))
         chain.rounds.append(done)
         return done
 
