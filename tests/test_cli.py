@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,8 @@ BAD = [
 
 @pytest.mark.parametrize(("arguments", "said"), BAD, ids=[" ".join(a) for a, _ in BAD])
 def test_a_mistake_is_one_line_and_exit_2(arguments: list[str], said: str, sums: Path, tmp_path: Path) -> None:
+    if said == "no server answers at" and find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed, which is said first")
     words = [str(sums) if word == "SUMS" else word for word in arguments]
     done = tts(*words, *SCRIPTED, cwd=tmp_path)
     assert done.returncode == 2, done.stderr

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def test_what_cannot_be_scored_is_told_and_left(sums: Path, tmp_path: Path) -> N
     assert (run / "records.jsonl").read_bytes() == before
 
 
+@pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed, which is said first")
 def test_a_verifiers_missing_tokenizer_is_said_before_anything_starts(sums: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     done = tts("eval", sums, "--engine", "scripted", "--verifier", "nano", "--verifier-model", tmp_path)

@@ -79,7 +79,7 @@ def test_an_engine_that_cannot_start_takes_only_its_own_runs(tmp_path: Path) -> 
     text = "\n".join(lines)
     done = tts("sweep", write(tmp_path, text), "--output", tmp_path / "out", "--json")
     assert done.returncode == 1
-    assert "no such model folder" in done.stderr
+    assert "no such model folder" in done.stderr or "vLLM is not installed" in done.stderr
     assert len(json.loads(done.stdout)) == 1
 
 

@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("problems", nargs="?", default="nano-long")
     parser.add_argument("-m", "--model", default="nano")
     parser.add_argument("--limit", default="200")
-    parser.add_argument("--window", type=int, default=112)
+    parser.add_argument("--window", type=int, default=128)
     parser.add_argument("--summary", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--steps", type=int, default=4)
