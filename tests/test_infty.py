@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, records, tts, write_lines
+from processes import killed_until_done
 from test_resume import _finished_seeds, _outcome
 
 from tts.engines.scripted import Reply
@@ -376,25 +377,16 @@ def test_killed_in_mid_chain_it_goes_on_from_the_journal(tmp_path: Path, more: t
     calm, _ = _script(tmp_path, "calm")
     subprocess.run(_words(problems, tmp_path / "calm", calm, *more), capture_output=True, check=True, cwd=ROOT)
     script, log = _script(tmp_path, "killed")
-    run, kills = tmp_path / "killed", 0
+    run = tmp_path / "killed"
     finished: list[tuple[int, set[str]]] = []
-    while True:
-        process = subprocess.Popen(
-            _words(problems, run, script, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
-        )
-        before = log.stat().st_size if log.exists() else 0
-        while process.poll() is None and (not log.exists() or log.stat().st_size == before):
-            time.sleep(0.005)
-        time.sleep(0.25)
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.wait()
-        kills += 1
-        finished.append((len(log.read_text().split()), _finished_seeds(run / "journal.sqlite")))
-        assert kills < 60
-    assert process.returncode == 0
-    assert kills >= 2
+    words = _words(problems, run, script, *more)
+    killed_until_done(
+        lambda: subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT),
+        log,
+        lambda process, kills: time.sleep(0.25),
+        lambda: finished.append((len(log.read_text().split()), _finished_seeds(run / "journal.sqlite"))),
+        most=60,
+    )
     assert _timeless(run) == _timeless(tmp_path / "calm")
     asked = log.read_text().split()
     for position, seeds in finished:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from conftest import records, tts
+from processes import killed_until_done
 
 SCRIPT = """
 import os, random
@@ -59,28 +60,22 @@ def test_killed_runs_end_as_one_that_was_not(sums: Path, tmp_path: Path, more: t
     script, calm = _script(tmp_path, "calm", slowest)
     assert subprocess.run([sys.executable, "-m", "tts", *_words(sums, tmp_path / "calm", script, *more)], check=False)
     script, log = _script(tmp_path, "killed", slowest)
-    run, rng, kills = tmp_path / "killed", random.Random(5), 0
+    run, rng = tmp_path / "killed", random.Random(5)
     finished: list[tuple[int, set[str]]] = []
-    while True:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tts", *_words(sums, run, script, *more)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        before = log.stat().st_size if log.exists() else 0
-        while process.poll() is None and (not log.exists() or log.stat().st_size == before):
-            time.sleep(0.005)
+    words = [sys.executable, "-m", "tts", *_words(sums, run, script, *more)]
+
+    def pause(process: subprocess.Popen[bytes], kills: int) -> None:
         if kills < 12:
             time.sleep(rng.uniform(0.0, 0.15))
         else:
             process.wait(timeout=120)
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.wait()
-        kills += 1
-        finished.append((len(log.read_text().split()), _finished_seeds(run / "journal.sqlite")))
-    assert process.returncode == 0
-    assert kills >= 2
+
+    killed_until_done(
+        lambda: subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
+        log,
+        pause,
+        lambda: finished.append((len(log.read_text().split()), _finished_seeds(run / "journal.sqlite"))),
+    )
     assert _outcome(run) == _outcome(tmp_path / "calm")
     asked = log.read_text().split()
     for position, seeds in finished:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
+from processes import killed_until_done
 
 DRIVER = """
 import asyncio, json, random, sys
@@ -97,26 +98,20 @@ def _outcome(folder: Path) -> list[dict[str, Any]]:
 )
 def test_a_search_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, strategy: str, tokens: int) -> None:
     assert _begin(tmp_path / "calm", strategy, tokens).wait(120) == 0
-    calm, killed, rng, kills = tmp_path / "calm", tmp_path / "killed", random.Random(3), 0
+    calm, killed, rng = tmp_path / "calm", tmp_path / "killed", random.Random(3)
+    log = killed / "log"
     kept: list[tuple[int, set[str]]] = []
-    while True:
-        process = _begin(killed, strategy, tokens)
-        log = killed / "log"
-        before = log.stat().st_size if log.exists() else 0
-        while process.poll() is None and (not log.exists() or log.stat().st_size == before):
-            time.sleep(0.005)
+
+    def pause(process: subprocess.Popen[bytes], kills: int) -> None:
         deadline = time.monotonic() + (rng.uniform(0.02, 0.25) if kills < 4 else 120.0)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.wait()
-        kills += 1
+
+    def died() -> None:
         lines = log.read_text().splitlines()
         kept.append((len(lines), {line.removeprefix("kept ") for line in lines if line.startswith("kept ")}))
-    assert process.returncode == 0
-    assert kills >= 2
+
+    killed_until_done(lambda: _begin(killed, strategy, tokens), log, pause, died)
     assert _outcome(killed) == _outcome(calm)
     lines = log.read_text().splitlines()
     for position, finished in kept:

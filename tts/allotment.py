@@ -20,6 +20,7 @@ from tts.errors import RequestError
 from tts.evaluate import Record, Stop, Watch, solve, unbegun
 from tts.session import Session, Setup
 from tts.types import Candidate, Example, Prompt
+from tts.waiting import workers
 
 Policy = Literal["adaptive", "uniform"]
 SOLVERS = 32
@@ -95,19 +96,16 @@ class Allotment:
         shares = [_Share(vary(e, a) if vary else e, a) for e, a in jobs]
         for share in shares:
             self._enqueue(share)
-        alarm = asyncio.ensure_future(stop.expire(seconds)) if seconds is not None else None
         try:
-            await self._give_out(watch, stop)
-            if not stop.draining:
-                await self._conclude(shares, write, watch, stop, run_id, errors_log)
+            async with stop.after(seconds):
+                await self._give_out(watch, stop)
+                if not stop.draining:
+                    await self._conclude(shares, write, watch, stop, run_id, errors_log)
         finally:
             for share in shares:
                 if share.session is not None:
                     stop.sessions.discard(share.session)
                     share.session.close()
-            if alarm is not None:
-                alarm.cancel()
-                await asyncio.gather(alarm, return_exceptions=True)
 
     async def _give_out(self, watch: Watch, stop: Stop) -> None:
         engine = self._setup.engine
@@ -222,4 +220,4 @@ class Allotment:
                 write(record)
                 watch.ended(record)
 
-        await asyncio.gather(*(work() for _ in range(SOLVERS)))
+        await workers(SOLVERS, work)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from tts.session import Session
 from tts.tree import Path
@@ -53,13 +52,7 @@ class Attempts:
         session, problem = self.session, self._problem
         for begin in range(len(attempts)):
             shown = [p.response.text.strip() for p in attempts[begin:] if p.response]
-            asked: dict[str, Any] = {
-                "question": problem.question,
-                "context": problem.context,
-                "choices": problem.choices,
-                **more,
-            }
-            prompt = session.render(template, "", attempts=shown, **asked)
+            prompt = session.render(template, "", attempts=shown, **problem.variables, **more)
             if session.room(prompt) >= min(session.sampling.max_tokens or 1, session.room(self.question) // 2):
                 return prompt
         return self.question

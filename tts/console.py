@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -124,6 +124,12 @@ def say(text: str) -> None:
 def say_json(value: Any) -> None:
     """One JSON document on stdout."""
     say(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def clipped(text: str, width: int) -> str:
+    """A text in one line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -242,13 +248,10 @@ class Board:
     @contextlib.asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
         """Keep it on the screen: a live bar on a terminal, a line every half minute elsewhere."""
-        ticker = asyncio.ensure_future(self._live() if err.is_terminal else self._beat())
         try:
-            yield
+            async with _beside(self._live() if err.is_terminal else self._beat()):
+                yield
         finally:
-            ticker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ticker
             if self._graded:
                 note(self.line())
                 if self._errors:
@@ -289,7 +292,14 @@ async def beating(line: Callable[[], str]) -> AsyncIterator[None]:
             await asyncio.sleep(HEARTBEAT)
             note(line())
 
-    ticker = asyncio.ensure_future(beat())
+    async with _beside(beat()):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _beside(telling: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Something that tells of progress without end, until the block is done."""
+    ticker = asyncio.ensure_future(telling)
     try:
         yield
     finally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 from tts.errors import RequestError, TTSError
 from tts.session import Session, Setup
 from tts.types import Candidate, Example, Grade, Solution, Status, Strategy, Usage
+from tts.waiting import workers
 
 Record = dict[str, Any]
 
@@ -47,6 +49,19 @@ class Stop:
         await asyncio.sleep(seconds)
         self.expired = True
         await asyncio.gather(*(session.expire() for session in list(self.sessions)))
+
+    @asynccontextmanager
+    async def after(self, seconds: float | None) -> AsyncIterator[None]:
+        """`expire` after so many seconds, unless the block has ended by then; never for None."""
+        if seconds is None:
+            yield
+            return
+        alarm = asyncio.ensure_future(self.expire(seconds))
+        try:
+            yield
+        finally:
+            alarm.cancel()
+            await asyncio.gather(alarm, return_exceptions=True)
 
 
 async def evaluate(
@@ -90,24 +105,13 @@ async def evaluate(
             write(record)
             watch.ended(record)
 
-    alarm = asyncio.ensure_future(stop.expire(seconds)) if seconds is not None else None
-    workers = [asyncio.ensure_future(work()) for _ in range(concurrency)]
-    try:
-        await asyncio.gather(*workers)
+    async with stop.after(seconds):
+        await workers(concurrency, work)
         if stop.expired and not stop.draining:
             for example, attempt in (*rest, *jobs):
                 record = await unbegun(example, attempt, setup, run_id)
                 write(record)
                 watch.ended(record)
-    except BaseException:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        raise
-    finally:
-        if alarm is not None:
-            alarm.cancel()
-            await asyncio.gather(alarm, return_exceptions=True)
 
 
 async def unbegun(example: Example, attempt: int, setup: Setup, run_id: str) -> Record:

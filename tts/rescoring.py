@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from tts.session import Session, Setup
 from tts.store import pretty, read_json, read_records, replace_file, rewriting
 from tts.types import Budget, Candidate, Completion, Engine, Message, Problem, Prompt, Sampling, Usage, Verifier
 from tts.verify.pool import CheckerPool
+from tts.waiting import workers
 
 Record = dict[str, Any]
 
@@ -105,13 +105,7 @@ class _Work:
                 await self._one(record)
                 self._told(self.scored + self.failed)
 
-        workers = [asyncio.ensure_future(work()) for _ in range(concurrency)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        await workers(concurrency, work)
 
     async def _one(self, record: Record) -> None:
         """Put scores into a record; it stays as it was where that fails or is stopped."""
@@ -149,9 +143,7 @@ class _Work:
 
     def _prompt(self, problem: Problem) -> Prompt:
         """The run's prompt as messages: a verifier reads those, and tokenises for itself."""
-        text = catalog.render(
-            self._setup.prompt, question=problem.question, context=problem.context, choices=problem.choices
-        )
+        text = catalog.render(self._setup.prompt, **problem.variables)
         return Prompt(text, (), (Message("user", text),))
 
     def _completion(self, stored: Record) -> Completion:

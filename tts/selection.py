@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from tts.types import Candidate
 
@@ -69,6 +69,11 @@ def product(candidates: Sequence[Candidate], classes: Sequence[int], scores: Seq
 ByVerifier = Literal["highest", "weighted", "filtered", "product"]
 BY_VERIFIER: tuple[ByVerifier, ...] = ("highest", "weighted", "filtered", "product")
 """Selectors that go by a verifier's scores."""
+
+
+def goes_by_verifier(select: str) -> TypeGuard[ByVerifier]:
+    """Whether a selector does."""
+    return select in BY_VERIFIER
 
 
 def choose(

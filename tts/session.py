@@ -38,6 +38,7 @@ from tts.types import (
 )
 from tts.verify.extract import DEFAULT, extract
 from tts.verify.pool import CheckerPool
+from tts.waiting import together
 
 WAVE = 4
 """Siblings of a stream in flight where the engine does not serve by priority: there a waiting one would take a place
@@ -144,7 +145,7 @@ class Session:
 
     def ask(self, problem: Problem, prefill: str = "") -> Prompt:
         """The run's prompt for `problem`, through the model's chat template."""
-        return self.render(self._prompt, prefill, **_variables(problem), **self._given)
+        return self.render(self._prompt, prefill, **problem.variables, **self._given)
 
     def use(self, template: str, **variables: object) -> None:
         """From now on, `ask` fills this template, with these variables besides the problem's."""
@@ -386,11 +387,7 @@ class Session:
             EngineDead: the engine is gone.
         """
         calls = self._reserve([prompt] * n, sampling, priority, in_turn=self._setup.in_turn)
-        outcomes = await asyncio.gather(*map(self._run, calls), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, Completion)]
+        return [made for made in await together(map(self._run, calls)) if made is not None]
 
     def submit(
         self, prompts: Sequence[Prompt], sampling: Sequence[Sampling] | None = None, *, priority: int = 0
@@ -773,7 +770,3 @@ def derive_seed(run_seed: int, problem: str, prompt: bytes, index: int) -> int:
     """A 31-bit seed for the `index`-th sample of a prompt; siblings' seeds have no pattern to overlap."""
     digest = hashlib.blake2b(f"{run_seed}\0{problem}\0{index}\0".encode() + prompt, digest_size=4).digest()
     return int.from_bytes(digest) & 0x7FFFFFFF
-
-
-def _variables(problem: Problem) -> dict[str, object]:
-    return {"question": problem.question, "context": problem.context, "choices": problem.choices}

@@ -17,15 +17,13 @@ from tts import catalog
 from tts.benchmarks import Benchmark, Columns
 from tts.errors import InputError
 from tts.selection import BY_VERIFIER
-from tts.strategies import STRATEGIES
+from tts.strategies import STRATEGIES, VOTING
 from tts.types import Budget, Sampling, Strategy
 from tts.verify import cards
 from tts.verify.cards import Card
 from tts.verify.confidence import NEEDS_TOP
 
 DEFAULT_MAX_TOKENS = 2048
-VOTING = ("self-consistency", "best-of-n")
-"""Strategies whose samples are independent, so that a budget for a whole set can be given out one by one."""
 DEFAULT_MODEL = {"vllm": "nano", "scripted": "scripted"}
 """What an engine runs when no -m is given; a server runs what it serves."""
 EngineName = Literal["vllm", "server", "scripted"]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from tts.errors import RequestError
 from tts.selection import by_verifier, highest, majority, weighted
 from tts.session import Running, Session
 from tts.steps import Stepwise
 from tts.types import Candidate, Completion, Prompt, Solution, StepScores
+from tts.waiting import together
 
 Select = Literal["weighted", "highest", "majority"]
-Result = TypeVar("Result")
 UNSCORED = StepScores((), None)
 
 
@@ -247,14 +247,3 @@ def drawn(paths: Iterable[Path]) -> list[dict[str, Any]]:
         }
         for path in paths
     ]
-
-
-async def together(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """All of them at once. If any fails the others are waited for, and then the first failure is raised."""
-    outcomes = await asyncio.gather(*coroutines, return_exceptions=True)
-    results = []
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-        results.append(outcome)
-    return results

@@ -31,6 +31,11 @@ class Problem:
     context: str | None = None
     choices: tuple[str, ...] | None = None
 
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What a prompt template may say of it."""
+        return {"question": self.question, "context": self.context, "choices": self.choices}
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

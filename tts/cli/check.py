@@ -109,8 +109,8 @@ def _part(kind: str, name: str, verdicts: list[Failure | None], skipped: str | N
 def _print(report: list[dict[str, Any]]) -> None:
     words = {True: "correct", False: "wrong", None: "unscored"}
     rows = [
-        (f["place"].rpartition("/")[2], _cut(f["answer"]), _cut(f["target"]), words[f["expected"]],
-         words[f["correct"]], f["status"])
+        (f["place"].rpartition("/")[2], *(console.clipped(f[part], _SHOWN) for part in ("answer", "target")),
+         words[f["expected"]], words[f["correct"]], f["status"])
         for part in report for f in part["failures"]
     ]  # fmt: skip
     if rows:
@@ -126,8 +126,3 @@ def _print(report: list[dict[str, Any]]) -> None:
     )
     checked, failed = sum(p["checked"] for p in report), sum(len(p["failures"]) for p in report)
     console.say(f"{checked} checked, {failed} failed, {sum(bool(p['skipped']) for p in report)} skipped")
-
-
-def _cut(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _SHOWN else flat[: _SHOWN - 1] + "…"

@@ -16,6 +16,7 @@ from tts import console
 
 if TYPE_CHECKING:
     from tts.evaluate import Stop
+    from tts.running import Plan
     from tts.settings import Settings
     from tts.types import Engine, Example, Strategy, Verifier
 
@@ -78,6 +79,35 @@ async def engines_for(
         yield engine, verifier
 
 
+async def solve_ungraded(
+    planned: Plan, name: str, journal: Path | None, log: Path, write: Callable[[dict[str, Any]], None], stop: Stop
+) -> None:
+    """Solve a plan's problems outside of a run directory; `journal` None keeps the calls in memory.
+
+    Raises:
+        RunStopped: the engine or the disk failed; what was written stays.
+    """
+    from tts.evaluate import evaluate
+    from tts.journal import Journal
+    from tts.session import Setup
+    from tts.verify.pool import CheckerPool
+
+    settings = planned.settings
+    async with engines_for(settings, log) as (engine, verifier), CheckerPool() as checker:
+        with Journal(journal) as calls, interruptible(stop):
+            setup = Setup(
+                engine, calls, checker, verifier, planned.sampling, settings.budget, settings.seed,
+                planned.prompt, planned.benchmark.extract,
+            )  # fmt: skip
+            total = len(planned.examples)
+            board = console.Board(name, total, 0, lambda: engine.counters()["generated_tokens"], graded=False)
+            async with board.shown():
+                await evaluate(
+                    planned.examples, planned.strategy, setup,
+                    concurrency=planned.concurrency(engine), write=write, watch=board, stop=stop,
+                )  # fmt: skip
+
+
 async def work_through(
     settings: Settings,
     strategy: Strategy,
@@ -91,11 +121,9 @@ async def work_through(
     """A job that is no evaluation: the strategy over ungraded problems; `write` gets the record of each that succeeds,
     `failed` its id and what went wrong. What is finished is in the journal in `folder`. Returns the exit code.
     """
-    from tts.evaluate import Stop, evaluate
-    from tts.journal import Journal
+    from tts.benchmarks import Benchmark
+    from tts.evaluate import Stop
     from tts.running import Plan
-    from tts.session import Setup
-    from tts.verify.pool import CheckerPool
 
     stop, done, errors = Stop(), 0, 0
 
@@ -107,20 +135,10 @@ async def work_through(
         errors += 1
         return failed(record["problem_id"], record["error"])
 
-    from tts.benchmarks import Benchmark
-
     sampling = settings.sampling(strategy)
     planned = Plan(settings, Benchmark(name, "", "", tuple(examples)), tuple(examples), strategy, sampling, 1, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    async with engines_for(settings, folder / "engine.log") as (engine, verifier), CheckerPool() as checker:
-        with Journal(folder / "journal.sqlite") as journal, interruptible(stop):
-            setup = Setup(engine, journal, checker, verifier, sampling, settings.budget, settings.seed, "cot")
-            board = console.Board(name, len(examples), 0, lambda: engine.counters()["generated_tokens"], graded=False)
-            async with board.shown():
-                await evaluate(
-                    examples, strategy, setup,
-                    concurrency=planned.concurrency(engine), write=take, watch=board, stop=stop,
-                )  # fmt: skip
+    await solve_ungraded(planned, name, folder / "journal.sqlite", folder / "engine.log", take, stop)
     return 130 if stop.draining and done < len(examples) else 1 if errors else 0
 
 

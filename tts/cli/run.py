@@ -11,7 +11,7 @@ import typer
 
 from tts import console
 from tts.cli import options as o
-from tts.cli.driving import drive, engines_for, interruptible
+from tts.cli.driving import drive, solve_ungraded
 from tts.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,33 +95,16 @@ def _questions(question: str | None, file: Path | None, settings: Settings) -> B
 async def _answer(benchmark: Benchmark, settings: Settings, *, as_json: bool, many: bool) -> int:
     import platformdirs
 
-    from tts.evaluate import Stop, evaluate
-    from tts.journal import Journal
+    from tts.evaluate import Stop
     from tts.running import Plan
-    from tts.session import Setup
     from tts.settings import build_strategy
-    from tts.verify.pool import CheckerPool
 
     strategy, stop, records = build_strategy(settings), Stop(), dict[str, dict[str, Any]]()
     planned = Plan(settings, benchmark, benchmark.examples, strategy, settings.sampling(strategy), 1, Path())
     log = platformdirs.user_log_path("tts-reasoning") / "engine.log"
     try:
-        async with engines_for(settings, log) as (engine, verifier), CheckerPool() as checker:
-            with Journal(None) as journal, interruptible(stop):
-                setup = Setup(
-                    engine, journal, checker, verifier, planned.sampling, settings.budget, settings.seed,
-                    settings.prompt or benchmark.prompt, benchmark.extract,
-                )  # fmt: skip
-                board = console.Board(
-                    "run", len(benchmark.examples), 0, lambda: engine.counters()["generated_tokens"], graded=False
-                )
-                async with board.shown():
-                    await evaluate(
-                        benchmark.examples, strategy, setup,
-                        concurrency=planned.concurrency(engine),
-                        write=lambda record: records.__setitem__(record["problem_id"], record),
-                        watch=board, stop=stop,
-                    )  # fmt: skip
+        write = records.__setitem__
+        await solve_ungraded(planned, "run", None, log, lambda record: write(record["problem_id"], record), stop)
     finally:  # what is answered is said, also when the engine dies
         ordered = [records[e.problem.id] for e in benchmark.examples if e.problem.id in records]
         with console.regardless_of_the_reader():

@@ -64,7 +64,7 @@ def _list(records: list[dict[str, Any]], as_json: bool) -> None:
     return console.table(
         None,
         ("id", "status", "answer", "target", "correct", "samples", "agree", "tokens", "question"),
-        ((*_row(r), _clipped(r["question"], 60)) for r in records),
+        ((*_row(r), console.clipped(r["question"], 60)) for r in records),
     )
 
 
@@ -168,8 +168,3 @@ def _number(score: Any) -> str:
 
 def _verdict(correct: bool | None) -> str:
     return {True: "yes", False: "no", None: "unscored"}[correct]
-
-
-def _clipped(text: str, width: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"

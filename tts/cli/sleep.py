@@ -149,7 +149,7 @@ def list_(store: Store = None, json: o.Json = False) -> None:
         (
             (
                 *(e.key[:10], Path(e.recipe.model).name, e.recipe.notes, e.recipe.rethinks, e.recipe.seed),
-                *(e.notes.generated_tokens, e.made[:16], _clipped(e.context, 50)),
+                *(e.notes.generated_tokens, e.made[:16], console.clipped(e.context, 50)),
             )
             for e in entries
         ),
@@ -203,11 +203,6 @@ def _plain(entry: Entry) -> dict[str, Any]:
     return {**asdict(entry), "notes": asdict(entry.notes)}
 
 
-def _clipped(text: str, width: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
-
-
 @app.command()
 def predict(
     file: Annotated[str, typer.Argument(help="Data with contexts and questions: a file, or a benchmark's name.")],
@@ -233,6 +228,7 @@ def predict(
     given = {k: v for k, v in locals().items() if k not in ("file", "slept", "plain", "number", "per_token", "json")}
     from tts import benchmarks
     from tts.settings import resolve
+    from tts.spending import by_problem
 
     if (slept is None) != (plain is None):
         raise InputError("--with and --without go together")
@@ -240,7 +236,7 @@ def predict(
     examples = benchmarks.select(benchmarks.load(file, settings.columns, settings.id_field).examples, limit)
     if not any(e.problem.context for e in examples):
         raise InputError(f"{file} has no contexts", "--context-field names their column; or `tts data stateful`")
-    correct = (_correctness(slept), _correctness(plain)) if slept and plain else None
+    correct = (by_problem(slept), by_problem(plain)) if slept and plain else None
     found = drive(_predict(settings, examples))
     _tell(found, correct, number, per_token, json)
 
@@ -256,17 +252,6 @@ async def _predict(settings: Settings, examples: tuple[Example, ...]) -> list[An
     async with engines_for(settings, log) as (engine, _):
         limit = asyncio.Semaphore(engine.max_sequences)
         return await asyncio.gather(*(one(engine, e.problem, limit) for e in examples if e.problem.context))
-
-
-def _correctness(run: Path) -> dict[str, float]:
-    """Mean correctness of each problem of a run."""
-    from tts.store import read_records
-
-    seen: dict[str, list[bool]] = {}
-    for record in read_records(run):
-        if record["status"] != "error" and record["grade"]["correct"] is not None:
-            seen.setdefault(record["problem_id"], []).append(record["grade"]["correct"])
-    return {name: sum(values) / len(values) for name, values in seen.items()}
 
 
 def _tell(

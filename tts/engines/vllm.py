@@ -87,14 +87,14 @@ class VLLMEngine:
         params = self._params(sampling, stops, seed)
         tokens = self._tokens_input(list(prompt.token_ids))
         outputs = self._llm.generate(tokens, params, request_id, priority=priority)
+        watched = None
         if sampling.confidence_floor is not None:
             watched = Watched(sampling.confidence_window, sampling.confidence_floor, sampling.top_logprobs)
             outputs = watched.follow(outputs, lambda: self._llm.abort(request_id))
-            last = await last_output(self._llm, outputs, "vLLM")
-            completion = self._completion(prompt, params, stops, seed, last)
-            return replace(completion, **watched.confidences(completion.finish))
         last = await last_output(self._llm, outputs, "vLLM")
         completion = self._completion(prompt, params, stops, seed, last)
+        if watched is not None:
+            return replace(completion, **watched.confidences(completion.finish))
         if not sampling.confidence_window:
             return completion
         groups = groups_of(rows(last.outputs[0].logprobs, params.logprobs), sampling.confidence_window)

@@ -39,3 +39,6 @@ STRATEGIES = {
     "self-refine": SelfRefine,
     "budget-forcing": BudgetForcing,
 }
+
+VOTING = ("self-consistency", "best-of-n")
+"""Those that choose among n independent samples, so that a budget for a whole set can be given out one by one."""

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal
 from tts.attempts import Attempts
 from tts.errors import InputError
 from tts.session import Session
-from tts.tree import Path, Select, demand_scores, drawn, elected, together
+from tts.tree import Path, Select, demand_scores, drawn, elected
 from tts.types import Problem, Solution
+from tts.waiting import together
 
 
 @dataclass(frozen=True)

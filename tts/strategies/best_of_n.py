@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from tts.errors import RequestError
-from tts.selection import BY_VERIFIER, SCORERS, ByVerifier, by_verifier, choose, highest, majority
+from tts.selection import SCORERS, by_verifier, choose, goes_by_verifier, highest, majority
 from tts.session import Session
 from tts.types import Candidate, Problem, Sampling, Solution
 
@@ -73,13 +73,12 @@ class BestOfN:
         chosen = self.selector(session.verifier)
         if chosen == "majority":
             return majority(candidates, await session.classes(candidates)), candidates
-        by: ByVerifier | None = next((b for b in BY_VERIFIER if b == chosen), None)
-        score = by_verifier(session.verifier or "") if by else SCORERS[chosen]
+        score = by_verifier(session.verifier or "") if goes_by_verifier(chosen) else SCORERS[chosen]
         answered = [c for c in candidates if c.answer is not None]
         if answered and all(score(c) is None for c in answered):
             raise RequestError(f"the engine gives no {chosen}: nothing to choose by (another -o select=)")
-        if by:
-            return choose(by, candidates, await session.classes(candidates), score, self.keep), candidates
+        if goes_by_verifier(chosen):
+            return choose(chosen, candidates, await session.classes(candidates), score, self.keep), candidates
         candidates = [_scored(c, chosen, score(c)) for c in candidates]
         return highest(candidates, score), candidates
 

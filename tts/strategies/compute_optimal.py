@@ -70,13 +70,13 @@ class ComputeOptimal:
 
 def _build(choice: Choice, drawn: int) -> Strategy:
     """The strategy of a choice; one that draws independent samples gets no fewer than are drawn already."""
-    from tts.strategies import STRATEGIES
+    from tts.strategies import STRATEGIES, VOTING
 
     kinds: Mapping[str, Any] = STRATEGIES
     if choice.strategy not in kinds:
         raise InputError(f"the policy asks for strategy {choice.strategy!r}, which there is not")
     options = dict(choice.options)
-    if choice.strategy in ("self-consistency", "best-of-n"):
+    if choice.strategy in VOTING:
         options["n"] = max(options.get("n", 1), drawn, 1)
     try:
         built: Strategy = kinds[choice.strategy](**options)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from tts.session import Session
 from tts.steps import Stepwise
 from tts.strategies.beam import whole
-from tts.tree import Path, Select, Tree, best, concluded, prune, together
+from tts.tree import Path, Select, Tree, best, concluded, prune
 from tts.types import Problem, Solution
+from tts.waiting import together
 
 
 def keep(paths: Sequence[Path], width: int = 1) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -14,6 +13,7 @@ from tts.strategies.best_of_n import BestOfN, Selector
 from tts.strategies.infty_record import Chain, Round, details
 from tts.strategies.infty_round import Rounds, Shape
 from tts.types import Candidate, Finish, Problem, Sampling, Solution, StepScores
+from tts.waiting import together
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,7 @@ class InftyThink:
         chains = [Chain(i) for i in range(self.n)]
         parts = session.branches(self.n) if self.n > 1 else [session]
         writers = [Rounds(shape, problem, part, index) for index, part in enumerate(parts)]
-        ended = await asyncio.gather(*map(self._go, chains, writers), return_exceptions=True)
-        for outcome in ended:
-            if outcome is not None:
-                raise outcome
+        await together(map(self._go, chains, writers))
         candidates = [self._candidate(c, session) for c in chains if c.rounds]
         winner, candidates = await self._selection(session.verifier).choose(candidates, session)
         found = details("trained" if trained else "prompted", chains, session.kv_bytes_per_token)

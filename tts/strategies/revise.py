@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 from tts.attempts import Attempts
 from tts.errors import InputError
 from tts.session import Session
-from tts.tree import demand_scores, drawn, elected, together
+from tts.tree import demand_scores, drawn, elected
 from tts.types import Candidate, Problem, Solution
+from tts.waiting import together
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, ClassVar, Literal
 
-from tts.selection import BY_VERIFIER, ByVerifier, by_verifier, choose, majority
+from tts.selection import by_verifier, choose, goes_by_verifier, majority
 from tts.session import WAVE, Session
 from tts.stopping import Rule, stops
 from tts.types import Candidate, Problem, Prompt, Solution
@@ -60,9 +60,8 @@ class SelfConsistency:
             candidates = await session.scored(prompt, candidates)
         select = self.select if self.select != "auto" else "weighted" if name else "majority"
         classes = await session.classes(candidates)
-        by: ByVerifier | None = next((b for b in BY_VERIFIER if b == select), None)
-        if by:
-            winner = choose(by, candidates, classes, by_verifier(name or ""), self.keep)
+        if goes_by_verifier(select):
+            winner = choose(select, candidates, classes, by_verifier(name or ""), self.keep)
         else:
             winner = majority(candidates, classes)
         return Solution(winner.answer if winner else None, candidates, details)

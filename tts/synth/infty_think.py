@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from tts.session import Session, Setup
 from tts.synth.output import KEPT, Output
 from tts.synth.segments import parse, rows, segments
 from tts.types import Message, Problem
+from tts.waiting import workers
 
 if TYPE_CHECKING:
     from tts.evaluate import Stop
@@ -196,11 +196,4 @@ async def work_through(
                 return
             output.add(case.id, *((made,) if isinstance(made, str) else (KEPT, made)))
 
-    workers = [asyncio.ensure_future(work()) for _ in range(concurrency)]
-    try:
-        await asyncio.gather(*workers)
-    except BaseException:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        raise
+    await workers(concurrency, work)

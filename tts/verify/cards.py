@@ -136,8 +136,6 @@ KINDS: dict[str, type[Card]] = {
     "confidence": ConfidenceCard,
     "scripted": ScriptedCard,
 }
-NEEDS_ENGINE = ("process", "outcome")
-"""Kinds that run in an engine of their own."""
 
 
 def load(name: str) -> tuple[Card, str]:

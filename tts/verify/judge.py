@@ -59,7 +59,7 @@ class JudgeVerifier:
         problem = session.problem
         text = catalog.render(
             self._card.prompt,
-            question=problem.question, context=problem.context, choices=problem.choices,
+            **problem.variables,
             scale=f"{self._card.scale:g}", **variables,
         )  # fmt: skip
         asked = session if self._engine is None else session.beside(self._engine)

@@ -68,7 +68,7 @@ def lay_out(card: RewardCard, tokens: Tokens, problem: Problem, prompt: Prompt, 
 def _messages(card: RewardCard, problem: Problem, prompt: Prompt) -> tuple[Message, ...]:
     asked = prompt.messages
     if card.asks == "question" or not asked:
-        text = catalog.render("question", question=problem.question, context=problem.context, choices=problem.choices)
+        text = catalog.render("question", **problem.variables)
         asked = (Message("user", text),)
     return (Message("system", card.system), *asked) if card.system else asked
 
