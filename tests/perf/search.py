@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import math
 import os
 import tempfile
@@ -274,6 +275,7 @@ async def main() -> None:
     parser.add_argument("--model", default="nano")
     parser.add_argument("--verifier", default="nano")
     parser.add_argument("--only", nargs="+", help="rows to make, by the beginning of their names")
+    parser.add_argument("-M", "--engine-arg", action="append", default=[], help="of the policy, instead of eager mode")
     parser.add_argument("--compile", action="store_true", help="let vLLM compile the models")
     a = parser.parse_args()
     benchmark = benchmarks.load(a.benchmark)
@@ -283,7 +285,8 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         arguments = {
             "max_num_seqs": a.max_num_seqs, "block_size": 32, "scheduling_policy": "priority",
-            "gpu_memory_utilization": engines.POLICY_SHARE, **common,
+            "gpu_memory_utilization": engines.POLICY_SHARE,
+            **({k: json.loads(v) for k, _, v in (s.partition("=") for s in a.engine_arg)} or common),
         }  # fmt: skip
         policy = await engines.start(
             "vllm", a.model, arguments=arguments, template={}, base_urls=(), log=Path(folder) / "engine.log",

@@ -49,17 +49,44 @@ def theirs(a: argparse.Namespace, *, plain: bool) -> float:
     return float(done.stdout.splitlines()[-1])
 
 
-def generate(a: argparse.Namespace) -> None:
-    """The other side: what a script that knows vLLM would do."""
-    os.environ["VLLM_LOGGING_STREAM"] = "ext://sys.stderr"
-    from vllm import LLM, SamplingParams, TokensPrompt
+def requests(
+    template: Any, defaults: Any, problems: str, limit: str, n: int, max_tokens: int, *, plain: bool, **sampled: float
+) -> tuple[list[Any], list[Any]]:
+    """Prompts and sampling parameters of what `tts eval -s self-consistency -n N` asks the engine for; `plain`: without
+    seeds and log-probabilities. `sampled` goes over the `defaults`: temperature and top_p."""
+    from vllm import TokensPrompt
 
     from tts import benchmarks, catalog
-    from tts.engines.startup import engine_arguments
-    from tts.engines.templates import ChatTemplate
     from tts.journal import prompt_digest
     from tts.session import derive_seed
     from tts.types import Message
+
+    prompts, params = [], []
+    benchmark = benchmarks.load(problems)
+    for example in benchmarks.select(benchmark.examples, limit):
+        p = example.problem
+        text = catalog.render(benchmark.prompt, question=p.question, context=p.context, choices=p.choices)
+        prompt = template.render([Message("user", text)])
+        for index in range(n):
+            sampling = defaults.clone()
+            sampling.max_tokens = max_tokens
+            for name, value in sampled.items():
+                setattr(sampling, name, value)
+            if not plain:
+                sampling.seed = derive_seed(0, p.id, prompt_digest(prompt), index)
+                sampling.logprobs = 0
+            prompts.append(TokensPrompt(prompt_token_ids=list(prompt.token_ids)))
+            params.append(sampling)
+    return prompts, params
+
+
+def generate(a: argparse.Namespace) -> None:
+    """The other side: what a script that knows vLLM would do."""
+    os.environ["VLLM_LOGGING_STREAM"] = "ext://sys.stderr"
+    from vllm import LLM
+
+    from tts.engines.startup import engine_arguments
+    from tts.engines.templates import ChatTemplate
 
     given: dict[str, Any] = {k: json.loads(v) for k, _, v in (s.partition("=") for s in a.engine_arg)}
     arguments = engine_arguments(a.model, given)
@@ -67,19 +94,7 @@ def generate(a: argparse.Namespace) -> None:
     llm = LLM(model=a.model, **arguments)
     template = ChatTemplate(llm.get_tokenizer(), {})
     defaults = llm.get_default_sampling_params()
-    prompts, params = [], []
-    for example in benchmarks.select(benchmarks.load(a.problems).examples, str(a.limit)):
-        p = example.problem
-        text = catalog.render("cot", question=p.question, context=p.context, choices=p.choices)
-        prompt = template.render([Message("user", text)])
-        for index in range(a.n):
-            sampling: SamplingParams = defaults.clone()
-            sampling.max_tokens = a.max_tokens
-            if not a.plain:
-                sampling.seed = derive_seed(0, p.id, prompt_digest(prompt), index)
-                sampling.logprobs = 0
-            prompts.append(TokensPrompt(prompt_token_ids=list(prompt.token_ids)))
-            params.append(sampling)
+    prompts, params = requests(template, defaults, a.problems, str(a.limit), a.n, a.max_tokens, plain=a.plain)
     began = time.perf_counter()
     outputs = llm.generate(prompts, params, use_tqdm=False)
     seconds = time.perf_counter() - began

@@ -1,0 +1,66 @@
+"""The engine's arguments here, and what is written down about the machine."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+from watching import gpu
+
+CAPTURED = [1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 320, 384, 448, 512]
+ENGINE: dict[str, Any] = {
+    "max_model_len": 4096,
+    "max_num_seqs": 512,
+    "max_num_batched_tokens": 8192,
+    "generation_config": "vllm",  # the model's own defaults (a repetition penalty among them) stay out
+    # No torch.compile, and whole decode steps as CUDA graphs of few sizes: up in half the time.
+    "compilation_config": {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY", "cudagraph_capture_sizes": CAPTURED},
+}
+PACKAGES = (
+    "tts-reasoning",
+    "vllm",
+    "torch",
+    "triton",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "sympy",
+    "openai",
+    "pydantic",
+)
+
+
+def machine(commit: str) -> dict[str, Any]:
+    """Commit, time, versions, GPU and its clocks as they are now."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "commit": commit,
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+        "versions": versions,
+        "gpu": gpu(),
+    }
+
+
+def parsed(pairs: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE as `tts -M` reads it: JSON where it reads as JSON, text otherwise."""
+    found: dict[str, Any] = {}
+    for key, _, value in (pair.partition("=") for pair in pairs):
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
