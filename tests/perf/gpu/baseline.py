@@ -20,7 +20,7 @@ from typing import Any
 os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
 
 from cells import LENGTH, SAMPLING
-from machine import ENGINE, machine, parsed
+from machine import GRAPHS, engine_arguments, machine
 
 MOST_WARM = 512
 """Requests of the warm-up at most."""
@@ -48,8 +48,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--label", default="scaling")
     parser.add_argument("--work", nargs="+", default=["gsm8k:200:16"], help="BENCHMARK:PROBLEMS:N")
-    parser.add_argument("--max-tokens", type=int, help="instead of the benchmark's")
+    parser.add_argument("--rehearse", type=int, help="two problems, four samples, responses this long")
     parser.add_argument("--commit", default="unknown")
+    parser.add_argument("--graphs", choices=list(GRAPHS), default="full", help="compilation and CUDA graphs")
     parser.add_argument("-M", "--engine-arg", action="append", default=[], metavar="KEY=VALUE")
     a = parser.parse_args()
     file = a.out / a.label / "baseline.json"
@@ -63,11 +64,11 @@ def main() -> None:
     from throughput import requests
 
     from tts import nano
-    from tts.engines.startup import engine_arguments
+    from tts.engines.startup import engine_arguments as for_platform
     from tts.engines.templates import ChatTemplate
 
     model = str(nano.POLICY) if a.model == nano.NAME else a.model
-    arguments = engine_arguments(model, {**ENGINE, **parsed(a.engine_arg)})
+    arguments = for_platform(model, engine_arguments(a.graphs, a.engine_arg))
     arguments.pop("disable_log_stats")
     llm = LLM(model=model, **arguments)
     load: dict[str, Any] = {"start_seconds": round(time.monotonic() - start, 1), "before": before}
@@ -76,8 +77,10 @@ def main() -> None:
     template, defaults = ChatTemplate(llm.get_tokenizer(), {}), llm.get_default_sampling_params()
     for work in a.work:
         benchmark, limit, n = work.split(":")
+        if a.rehearse:
+            limit, n = "2", "4"
         card = {"gsm8k": f"gsm8k={a.data / 'gsm8k_test.jsonl'}", "math500": f"math500={a.data / 'math500.jsonl'}"}
-        longest = a.max_tokens or LENGTH[benchmark]
+        longest = a.rehearse or LENGTH[benchmark]
         for kind, plain in (("seeded", False), ("plain", True)):
             name = f"{benchmark}-{limit}x{n}-{kind}"
             if name in content["lines"]:

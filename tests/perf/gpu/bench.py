@@ -2,7 +2,7 @@
 
     python bench.py scaling rounds sleep --model DIR --data DIR --out DIR [--label NAME] [--until 500]
     python bench.py options --label fp8 -M quantization=fp8 …       under another engine option
-    python bench.py scaling … --rehearse                            two problems a cell, short responses
+    python bench.py scaling … --rehearse 32                         two problems a cell, short responses
 
 Begun again with the same --out and --label it goes on: finished cells are not repeated. After --until seconds no cell
 starts, and the one that runs ends with the problems it has begun. OUT/LABEL has a run directory a cell (`tts report`
@@ -25,7 +25,7 @@ from typing import Any
 
 from cells import LENGTH, PHASES, SAMPLING, Cell
 from extras import one_chain, write_queries
-from machine import ENGINE, machine, parsed
+from machine import GRAPHS, engine_arguments, machine
 from table import HEAD, line, row
 from watching import Profile, filled, gpu_log, occupancy
 
@@ -55,7 +55,7 @@ class Bench:
         self.a, self.began, self.stop = a, time.monotonic(), Stop()
         self.root: Path = a.out / a.label
         (self.root / "series").mkdir(parents=True, exist_ok=True)
-        self.arguments = {**ENGINE, **parsed(a.engine_arg)}
+        self.arguments = engine_arguments(a.graphs, a.engine_arg)
         self.table = self.root / "bench.json"
         self.content: dict[str, Any] = {"cells": {}, "loads": []}
         if self.table.is_file():
@@ -191,7 +191,9 @@ class Bench:
             "seconds": round(time.monotonic() - began, 2), "scored": outcome.scored, "failed": outcome.failed,
             "first_error": outcome.first_error, "metrics": made,
         }  # fmt: skip
-        say(f"    scored by {name}: {outcome.scored}, failed {outcome.failed}, {time.monotonic() - began:.1f} s")
+        say(f"    scored by {name}: {outcome.scored} in {time.monotonic() - began:.1f} s")
+        if outcome.failed:
+            say(f"    {outcome.failed} not: {outcome.first_error}")
 
     def write(self) -> None:
         replace_file(self.table, pretty(self.content))
@@ -227,7 +229,8 @@ def main() -> None:
     parser.add_argument("--grace", type=float, default=40, help="seconds more that the last cell has")
     parser.add_argument("--rate", type=int, default=15_000, help="tokens a second, for the estimate")
     parser.add_argument("--commit", default="unknown", help="of the code that runs")
-    parser.add_argument("--rehearse", type=int, nargs="?", const=64, help="two problems a cell, responses this long")
+    parser.add_argument("--rehearse", type=int, help="two problems a cell, responses this long")
+    parser.add_argument("--graphs", choices=list(GRAPHS), default="full", help="compilation and CUDA graphs")
     parser.add_argument("-M", "--engine-arg", action="append", default=[], metavar="KEY=VALUE")
     a = parser.parse_args()
     a.label = a.label or a.phases[0]

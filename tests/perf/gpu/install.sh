@@ -1,13 +1,14 @@
 #!/bin/bash
-# bash install.sh PACK WHEELS TARGET
-# Unpacks a vLLM that was carried to a host without a network (PACK/unpack.sh) and puts this project's wheel and those
-# of the packages the host lacks (WHEELS, see wheels.sh) beside it in TARGET. Then `. TARGET/env.sh` before python3.
+# bash install.sh WHEELS TARGET
+# Beside a vLLM that was carried to a host without a network, and is unpacked: this project's wheel and those of the
+# packages the host lacks (WHEELS, made by wheels.sh), in TARGET/site. Then `. TARGET/env.sh` before python3. PACK_ENV is
+# the file with the carried vLLM's settings (/tmp/pk/env.sh).
 set -e
-pack=$1 wheels=$2 target=$3
-bash "$pack/unpack.sh"
+wheels=$1 target=$2
+mkdir -p "$target"
 python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$target/site" "$wheels"/*.whl
 cat > "$target/env.sh" <<END
-. /tmp/pk/env.sh
+. ${PACK_ENV:-/tmp/pk/env.sh}
 export PYTHONPATH=$target/site:\$PYTHONPATH
 END
 . "$target/env.sh"

@@ -12,15 +12,28 @@ from typing import Any
 
 from watching import gpu
 
-CAPTURED = [1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 320, 384, 448, 512]
+CAPTURED = [1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 320, 384, 448, 512, 576, 640, 768, 1024]
 ENGINE: dict[str, Any] = {
     "max_model_len": 4096,
     "max_num_seqs": 512,
     "max_num_batched_tokens": 8192,
     "generation_config": "vllm",  # the model's own defaults (a repetition penalty among them) stay out
-    # No torch.compile, and whole decode steps as CUDA graphs of few sizes: up in half the time.
-    "compilation_config": {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY", "cudagraph_capture_sizes": CAPTURED},
 }
+GRAPHS: dict[str, dict[str, Any]] = {
+    "compiled": {"cudagraph_capture_sizes": CAPTURED},
+    "full": {"mode": 0, "cudagraph_mode": "FULL", "cudagraph_capture_sizes": CAPTURED},
+    "decode": {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY", "cudagraph_capture_sizes": CAPTURED},
+    "eager": {"mode": 0, "cudagraph_mode": "NONE"},
+}
+"""vLLM's default (torch.compile, up in 100 s), and quicker starts: no compilation, and CUDA graphs of whole steps for
+all batches, or of those that only decode. Which is worth it depends on the attention kernels and is measured first."""
+
+
+def engine_arguments(graphs: str, given: Sequence[str]) -> dict[str, Any]:
+    """What both sides of every comparison give to vLLM; `given` goes over it."""
+    return {**ENGINE, "compilation_config": GRAPHS[graphs], **parsed(given)}
+
+
 PACKAGES = (
     "tts-reasoning",
     "vllm",
