@@ -1,5 +1,9 @@
-"""python fastest.py OUT: which way of starting was fastest in the steps small-*. A compiled model must be a good deal
-faster than the others, as its start takes a minute more."""
+"""Which way of starting the engine was fastest in the steps small-* of the queue (full, where there are none).
+
+    python fastest.py OUT
+
+A compiled model must be a good deal faster than the others, as its start takes a minute more.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,7 @@ def main() -> None:
         for name, line in lines.items():
             if name.endswith("seeded"):
                 rates[way] = line["tokens_per_second"] * (COMPILED if way == "compiled" else 1)
-    print(rates, file=sys.stderr)
-    print(max(rates, key=lambda way: rates[way]))
+    print(max(rates, key=lambda way: rates[way], default="full"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ mkdir -p "$out/log" "$out/done"
 wanted() { # NAME: whether ONLY leaves it in
     local prefix
     [ -z "$ONLY" ] && return
-    for prefix in $ONLY; do case $1 in "$prefix"*) return ;; esac; done
+    for prefix in $ONLY; do case $1 in "$prefix"*) return 0 ;; esac; done
     return 1
 }
 step() { # NAME SECONDS COMMAND…
@@ -32,7 +32,7 @@ arrived() { # FOLDER STEP…: waits for a model if one of its steps is wanted
 bench() { step "$1" "$2" python3 bench.py "${@:3}" --data "$data" --out "$out" --commit "$commit" $EXTRA; }
 baseline() { step "$1" "$2" python3 baseline.py "${@:3}" --data "$data" --out "$out" --commit "$commit" $EXTRA; }
 graphs() { # how the engine starts: as GRAPHS says, else what was fastest in the steps small-*
-    echo "${GRAPHS:-$(python3 fastest.py "$out" 2>> "$out/queue.log" || echo full)}"
+    echo "${GRAPHS:-$(python3 fastest.py "$out")}"
 }
 
 baseline nano-baseline 150 --model nano --label nano --work nano-3:400:16 -M max_model_len=2048
