@@ -39,6 +39,10 @@ baseline nano-baseline 150 --model nano --label nano --work nano-3:400:16 -M max
 bench nano 150 nano --model nano --until 60 -M max_model_len=2048
 step nano-search 240 python3 ../search.py --problems 64 --max-num-seqs 256 --only barrier "+ overlap" self \
     -M 'compilation_config={"mode":0,"cudagraph_mode":"FULL"}'
+spend() { step "$1" "$2" python3 "../$3.py" "${@:4}" -M 'compilation_config={"mode":0,"cudagraph_mode":"FULL"}' -M max_model_len=2048; }
+spend nano-stop 240 adaptive --each 80 -n 32 -M max_num_seqs=512
+spend nano-allocation 240 allocation --each 100 -M max_num_seqs=512
+spend nano-optimal 480 compute_optimal --each 80
 
 arrived "$small" small
 for way in full decode compiled; do

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 QUERY = "name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,power.draw,temperature.gpu,utilization.gpu,memory.used"
 EVERY = 0.25
+GPU = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
 @contextlib.asynccontextmanager
@@ -94,10 +96,10 @@ class Profile:
 
 
 def gpu() -> dict[str, str] | None:
-    """What the driver says of the first GPU now; None where there is no driver."""
+    """What the driver says of the GPU in use; None where there is no driver."""
     if shutil.which("nvidia-smi") is None:
         return None
-    asked = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader", "-i", "0"]
+    asked = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader", "-i", GPU]
     said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     return dict(zip(QUERY.split(","), (value.strip() for value in said.split(",")), strict=False))
 
@@ -109,7 +111,7 @@ def gpu_log(path: Path) -> Iterator[None]:
         yield
         return
     with path.open("a") as log:
-        asked = ["nvidia-smi", f"--query-gpu=timestamp,{QUERY}", "--format=csv,noheader", "-i", "0", "-l", "1"]
+        asked = ["nvidia-smi", f"--query-gpu=timestamp,{QUERY}", "--format=csv,noheader", "-i", GPU, "-l", "1"]
         following = subprocess.Popen(asked, stdout=log)
         try:
             yield
