@@ -132,11 +132,15 @@ def start(model: str, given: Mapping[str, Any], log: Path, totals: dict[str, int
 
 
 def _counting(totals: dict[str, int]) -> Any:
-    """A logger of vLLM's own statistics. (Its Prometheus counters go when a second engine starts.)"""
-    from vllm.v1.metrics.loggers import StatLoggerBase
+    """vLLM's own statistics, added up in `totals`, in the place of its Prometheus metrics.
 
-    class Counting(StatLoggerBase):  # type: ignore[misc]
-        def __init__(self, vllm_config: Any, engine_index: int = 0) -> None: ...
+    Those would be there whatever is asked for, observe a histogram for every token in our process, and go when a
+    second engine starts.
+    """
+    from vllm.v1.metrics.loggers import PrometheusStatLogger
+
+    class Counting(PrometheusStatLogger):  # type: ignore[misc]
+        def __init__(self, vllm_config: Any, engine_indexes: Any = None) -> None: ...
 
         def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
             if scheduler_stats is not None:

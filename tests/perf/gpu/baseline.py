@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--work", nargs="+", default=["gsm8k:200:16"], help="BENCHMARK:PROBLEMS:N")
     parser.add_argument("--rehearse", type=int, help="two problems, four samples, responses this long")
     parser.add_argument("--commit", default="unknown")
-    parser.add_argument("--graphs", choices=list(GRAPHS), default="full", help="compilation and CUDA graphs")
+    parser.add_argument("--graphs", choices=list(GRAPHS), default="compiled", help="compilation and CUDA graphs")
     parser.add_argument("-M", "--engine-arg", action="append", default=[], metavar="KEY=VALUE")
     a = parser.parse_args()
     file = a.out / a.label / "baseline.json"

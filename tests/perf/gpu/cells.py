@@ -72,14 +72,21 @@ def scaling(rows: int = 200) -> list[Cell]:
         Cell("judge-score-gsm8k", gsm, "best-of-n", 100, 8, {"verifier": "judge-score"}, reuse=True, share=1),
         _votes("allocated-gsm8k", gsm, rows, 32, share=0.15, options={"total_tokens": 4 * rows * MEAN[gsm]}),
         Cell("budget-forcing-gsm8k", gsm, "budget-forcing", rows, share=2),
+    ]  # fmt: skip
+
+
+def further() -> list[Cell]:
+    """What comes after everything else."""
+    gsm, math = "gsm8k", "math500"
+    return [
+        _votes("sc16-gsm8k-profiled", gsm, 100, 16, profile=True),
         _votes("sc64-gsm8k", gsm, 100, 64, reuse=True, share=0.75),
         Cell("deepconf-gsm8k", gsm, "deepconf", 100, 16, {"option": {"warmup": 8, "window": 64}}, share=2),
-        _votes("sc16-gsm8k-profiled", gsm, 100, 16, profile=True),
         _votes("sc64-math500", math, 50, 64, reuse=True, share=0.75),
         Cell("judge-verify-gsm8k", gsm, "best-of-n", 25, 8, {"verifier": "judge-verify"}, reuse=True, share=6),
         _votes("sc16-gsm8k-all", gsm, 660, 16, reuse=True, share=0.7),
         _votes("sc16-math500-all", math, 250, 16, reuse=True, share=0.6),
-    ]  # fmt: skip
+    ]
 
 
 def rounds(
@@ -129,13 +136,18 @@ def options(rows: int = 200) -> list[Cell]:
 
 
 def nano() -> list[Cell]:
-    return [_votes("warm-up", "nano-3", 64, 16), _votes("sc16-nano-3", "nano-3", 400, 16)]
+    return [
+        _votes("warm-up", "nano-3", 64, 16),
+        _votes("sc16-nano-3", "nano-3", 400, 16),
+        _votes("sc16-nano-3-profiled", "nano-3", 400, 16, profile=True),
+    ]
 
 
 PHASES = {
     "scaling": scaling,
     "rounds": rounds,
     "sleep": sleep,
+    "further": further,
     "small": small,
     "options": options,
     "nano": nano,

@@ -12,6 +12,7 @@ cat > "$target/env.sh" <<END
 export PYTHONPATH=$target/site:\$PYTHONPATH
 END
 . "$target/env.sh"
+cd "$target"
 python3 - <<'END'
 from importlib.metadata import entry_points, version
 import tts, tts.engines.vllm, tts.cli.eval, tts.cli.sweep, tts.session, tts.verify.pool

@@ -35,27 +35,30 @@ graphs() { # how the engine starts: as GRAPHS says, else what was fastest in the
     echo "${GRAPHS:-$(python3 fastest.py "$out")}"
 }
 
-baseline nano-baseline 150 --model nano --label nano --work nano-3:400:16 -M max_model_len=2048
-bench nano 150 nano --model nano --until 60 -M max_model_len=2048
-step nano-search 240 python3 ../search.py --problems 64 --max-num-seqs 256 --only barrier "+ overlap" self \
-    -M 'compilation_config={"mode":0,"cudagraph_mode":"FULL"}'
-spend() { step "$1" "$2" python3 "../$3.py" "${@:4}" -M 'compilation_config={"mode":0,"cudagraph_mode":"FULL"}' -M max_model_len=2048; }
-spend nano-stop 240 adaptive --each 80 -n 32 -M max_num_seqs=512
-spend nano-allocation 240 allocation --each 100 -M max_num_seqs=512
+baseline nano-baseline 200 --model nano --label nano --work nano-3:400:16 -M max_model_len=2048
+bench nano 200 nano --model nano --until 100 -M max_model_len=2048
+step nano-search 280 python3 ../search.py --problems 64 --max-num-seqs 256 --only barrier "+ overlap" self \
+    -M 'compilation_config={"cudagraph_capture_sizes":[1,2,4,8,16,32,64,128,192,256]}'
+spend() { # NAME SECONDS SCRIPT ARGUMENT…: scripts that start an engine for every run, so it should start quickly
+    step "$1" "$2" python3 "../$3.py" "${@:4}" -M max_num_seqs=512 -M max_model_len=2048 \
+        -M 'compilation_config={"mode":0,"cudagraph_mode":"FULL_DECODE_ONLY"}'
+}
+spend nano-stop 240 adaptive --each 80 -n 32
+spend nano-allocation 240 allocation --each 100
 spend nano-optimal 480 compute_optimal --each 80
 
 arrived "$small" small
-for way in full decode compiled; do
-    baseline "small-$way" 180 --model "$small" --label "small-$way" --work gsm8k:100:8 --graphs "$way"
+for way in breakable compiled; do
+    baseline "small-$way" 200 --model "$small" --label "small-$way" --work gsm8k:100:8 --graphs "$way"
 done
-bench small 420 small --model "$small" --until 330 --rate 30000 --graphs "$(graphs)"
 
 arrived "$model" baseline scaling options more
-baseline baseline 240 --model "$model" --graphs "$(graphs)"
-bench scaling 580 scaling rounds sleep --model "$model" --label scaling --until 480 --graphs "$(graphs)"
-bench options-fp8 150 options --model "$model" --label options-fp8 --until 80 --graphs "$(graphs)" -M quantization=fp8
-bench options-kv8 150 options --model "$model" --label options-kv8 --until 80 --graphs "$(graphs)" -M kv_cache_dtype=fp8
-bench options-no-prefix 150 options --model "$model" --label options-no-prefix --until 80 --graphs "$(graphs)" \
+baseline baseline 260 --model "$model" --graphs "$(graphs)"
+bench scaling 600 scaling rounds sleep further --model "$model" --label scaling --until 480 --graphs "$(graphs)"
+bench options-fp8 200 options --model "$model" --label options-fp8 --until 120 --graphs "$(graphs)" -M quantization=fp8
+bench options-kv8 200 options --model "$model" --label options-kv8 --until 120 --graphs "$(graphs)" -M kv_cache_dtype=fp8
+bench options-no-prefix 200 options --model "$model" --label options-no-prefix --until 120 --graphs "$(graphs)" \
     -M enable_prefix_caching=false
-bench more 580 scaling rounds sleep --model "$model" --label scaling --until 480 --graphs "$(graphs)"
+bench small 420 small --model "$small" --until 330 --rate 30000 --graphs "$(graphs)"
+bench more 600 scaling rounds sleep further --model "$model" --label scaling --until 480 --graphs "$(graphs)"
 echo "$(date +%T) all done" >> "$out/queue.log"

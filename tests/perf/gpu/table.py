@@ -12,14 +12,17 @@ HEAD = (
 )
 
 
-def row(cell: Cell, results: dict[str, Any], life: dict[str, Any], occupied: dict[str, float]) -> dict[str, Any]:
-    generated, problems = life["engine"]["generated_tokens"], results["counts"]["problems"]
+def row(cell: Cell, results: dict[str, Any], lives: list[dict[str, Any]], occupied: dict[str, float]) -> dict[str, Any]:
+    """Time and tokens are those of all lives of a run that was taken up again."""
+    engine = {name: sum(life.get("engine", {}).get(name, 0) for life in lives) for name in lives[-1]["engine"]}
+    seconds, generated = sum(life["seconds"] for life in lives), engine["generated_tokens"]
+    problems = results["counts"]["problems"]
     return {
         "benchmark": cell.benchmark, "strategy": cell.strategy, "n": cell.n, "options": dict(cell.options),
         "reuse": cell.reuse, "problems": problems, "counts": results["counts"], "metrics": results["metrics"],
-        "usage": results["usage"], "seconds": life["seconds"], "ended": life["ended"], "engine": life["engine"],
-        "tokens_per_second": generated / life["seconds"] if life["seconds"] else None,
-        "seconds_per_problem": life["seconds"] / problems if problems else None, "occupancy": occupied,
+        "usage": results["usage"], "seconds": seconds, "ended": lives[-1]["ended"], "engine": engine,
+        "tokens_per_second": generated / seconds if seconds else None,
+        "seconds_per_problem": seconds / problems if problems else None, "occupancy": occupied,
     }  # fmt: skip
 
 
