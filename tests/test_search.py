@@ -307,8 +307,8 @@ def test_speculation_changes_the_time_and_the_waste_not_the_outcome(sessions: An
     assert before.usage.wasted_tokens == 0
     assert after.usage.wasted_tokens == after.usage.generated_tokens - made
     assert after.usage.calls >= before.usage.calls
-    assert not after._in_flight
-    assert after._reserved_tokens == 0
+    assert not after._calls.in_flight
+    assert after._account.reserved_tokens == 0
 
 
 # -- budgets, failures, replay ------------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def test_a_budget_ends_a_search_in_flight_with_the_best_so_far(sessions: Any, na
     assert budget.flops is None or usage.flops <= budget.flops
     assert budget.seconds is None or usage.seconds < 1.0
     assert session.over_budget or len(solution.details["tree"]) == usage.calls
-    assert not session._in_flight
+    assert not session._calls.in_flight
 
 
 @pytest.mark.parametrize("name", ["dvts", "revise"])

@@ -132,7 +132,7 @@ def test_leaving_a_stream_aborts_the_rest(sessions: Any) -> None:
                 async for completion in stream:
                     assert completion.finish == "stop"
                     break
-            assert not session._in_flight
+            assert not session._calls.in_flight
             assert session.usage.calls == 16
 
     asyncio.run(asyncio.wait_for(main(), 10))

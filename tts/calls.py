@@ -1,0 +1,291 @@
+"""A problem's calls to an engine: admitted within its budget, seeded, journalled, metered and aborted."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from tts.account import Account
+from tts.clock import Clock
+from tts.errors import RequestError
+from tts.journal import Entry, call_key, prompt_digest
+from tts.setup import Setup
+from tts.types import Completion, Engine, Prompt, Sampling, Usage
+
+WAVE = 4
+"""Siblings of a stream in flight where the engine does not serve by priority: there a waiting one would take a place
+from another problem's first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, admitted: what was asked, and what it may have of that."""
+
+    prompt: Prompt
+    asked: Sampling
+    wanted: int
+    """Tokens asked for, as far as the model's context allows."""
+    max_tokens: int
+    """What the budget grants of them."""
+    seed: int
+    key: bytes
+    request_id: str
+    priority: int
+
+
+@dataclass(slots=True)
+class Draws:
+    """How often each prompt was sampled, and the calls and scores that were charged. Those that were so before a rewind
+    come back for nothing.
+    """
+
+    drawn: Counter[bytes] = field(default_factory=Counter)
+    paid: set[bytes] = field(default_factory=set)
+    rewound: frozenset[bytes] = frozenset()
+
+    def rewind(self) -> None:
+        """Every prompt is sampled from its first sample again."""
+        self.drawn.clear()
+        self.rewound = frozenset(self.paid)
+
+
+class Calls:
+    """The calls of one problem, or of a part of one, to one engine."""
+
+    def __init__(self, setup: Setup, name: str, problem_name: str, clock: Clock, account: Account) -> None:
+        """`name` makes the seeds, `problem_name` is whose calls the journal notes."""
+        self.account = account
+        self.draws = Draws()
+        self.in_flight: set[str] = set()
+        self._setup, self._name, self._problem_name, self._clock = setup, name, problem_name, clock
+        self._withdrawn: set[str] = set()
+
+    def on(self, engine: Engine) -> Calls:
+        """The same problem's calls to another engine."""
+        other = copy.copy(self)
+        other._setup = replace(self._setup, engine=engine)
+        other.in_flight = set()
+        return other
+
+    def branch(self, name: str, account: Account) -> Calls:
+        """Calls of a part that draws samples of its own."""
+        part = copy.copy(self)
+        part._name, part.account = name, account
+        part.draws = replace(self.draws, drawn=Counter())
+        return part
+
+    def room(self, prompt: Prompt) -> int:
+        """How many tokens the model's context has for a response."""
+        return self._setup.engine.max_model_len - len(prompt.token_ids)
+
+    def reserve(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling | Sequence[Sampling] | None,
+        priority: int,
+        *,
+        in_turn: bool = False,
+    ) -> list[Call]:
+        """Admit calls in the order of their prompts: what is left of the budget is shared among them in equal parts.
+        `in_turn`: each is served after the one before it, also across problems.
+
+        Raises:
+            RequestError: a prompt leaves no room for a response.
+        """
+        engine, left = self._setup.engine, self.account.left()
+        asked = [sampling or self._setup.sampling] * len(prompts) if not isinstance(sampling, Sequence) else sampling
+        admitted = len(prompts) if left.calls is None else max(0, min(len(prompts), left.calls))
+        if self._clock.expired:
+            admitted = 0
+        for prompt in prompts:
+            if self.room(prompt) < 1:
+                length = len(prompt.token_ids)
+                raise RequestError(
+                    f"the prompt has {length} tokens, the model takes {engine.max_model_len} with the answer"
+                )
+        calls: list[Call] = []
+        for prompt, wish in list(zip(prompts, asked, strict=True))[:admitted]:
+            length, room = len(prompt.token_ids), self.room(prompt)
+            wanted = limit = min(wish.max_tokens or room, room)
+            if left.tokens is not None:
+                limit = min(limit, left.tokens // admitted)
+            if left.flops is not None and engine.cost:
+                each = left.flops / admitted
+                limit = bisect_right(range(1, limit + 1), each, key=partial(self._flops, length))
+            if limit >= 1:
+                calls.append(self._call(prompt, wish, wanted, limit, priority + (len(calls) if in_turn else 0)))
+        if len(calls) < len(prompts):
+            self.account.overdraw()
+        return calls
+
+    def _call(self, prompt: Prompt, asked: Sampling, wanted: int, limit: int, priority: int) -> Call:
+        setup, digest = self._setup, prompt_digest(prompt)
+        index = self.draws.drawn[digest]
+        self.draws.drawn[digest] += 1
+        seed = derive_seed(setup.seed, self._name, digest, index)
+        key = call_key(setup.engine.kind, setup.engine.model, digest, asked, seed)
+        request_id = f"{self._name}/{digest[:4].hex()}/{index}"
+        self.in_flight.add(request_id)
+        self.account.reserve(1, limit, self._flops(len(prompt.token_ids), limit))
+        return Call(prompt, asked, wanted, limit, seed, key, request_id, priority)
+
+    def release(self, call: Call) -> None:
+        """Give back what was reserved for a call that has ended, or will not be made."""
+        self.in_flight.discard(call.request_id)
+        self.account.reserve(-1, -call.max_tokens, -self._flops(len(call.prompt.token_ids), call.max_tokens))
+
+    def known(self, call: Call) -> Entry | None:
+        """The call's entry in the journal, if it is what the call would bring."""
+        entry = self._setup.journal.lookup(call.key)
+        if entry is None or not (call.key in self.draws.rewound or _serves(entry.completion, call)):
+            return None
+        return entry
+
+    async def run(self, call: Call) -> Completion | None:
+        """One call, from the journal or the engine; None when the deadline came before it was sent."""
+        try:
+            if (entry := self.known(call)) is not None:
+                if call.key not in self.draws.rewound:
+                    self._clock.advance(entry.elapsed)
+                    self._meter(call.key, entry.completion)
+                if learn := getattr(self._setup.engine, "learn", None):
+                    learn(entry.completion.text)  # an engine whose vocabulary is what it has read
+                return self._noting_truncation(call, entry.completion)
+            if call.request_id in self._withdrawn:
+                return None
+            if self._clock.expired:
+                self.account.overdraw()
+                return None
+            return await self._generate(call)
+        finally:
+            self.release(call)
+
+    async def _generate(self, call: Call) -> Completion:
+        journal = self._setup.journal
+        journal.begin(call.key, self._problem_name)
+        sampling = replace(call.asked, max_tokens=call.max_tokens)
+        try:
+            completion = await self._setup.engine.generate(
+                call.prompt, sampling, call.seed, call.request_id, priority=call.priority
+            )
+        except RequestError:
+            await journal.give_up(call.key, self._problem_name, None)
+            self.account.charge(Usage(calls=1))
+            raise
+        if completion.finish == "abort" and not completion.doubted:
+            self._meter(call.key, completion)
+            await journal.give_up(call.key, self._problem_name, completion)
+            return completion
+        await journal.finish(call.key, completion, self._clock.elapsed)
+        self._meter(call.key, completion)
+        return self._noting_truncation(call, completion)
+
+    def _noting_truncation(self, call: Call, completion: Completion) -> Completion:
+        """A completion cut where the budget, not the caller, said so makes the problem over budget."""
+        if completion.finish == "length" and call.max_tokens < call.wanted:
+            self.account.overdraw()
+        return completion
+
+    async def stream(self, calls: Sequence[Call]) -> AsyncGenerator[Completion, None]:
+        """Completions as they finish, those in the journal first; closing it aborts the rest."""
+        engine = self._setup.engine
+        waiting = deque(calls)
+        width = len(calls) if engine.by_priority else WAVE
+        tasks: dict[asyncio.Task[Completion | None], Call] = {}
+        try:
+            for call in [c for c in waiting if self.known(c) is not None]:
+                waiting.remove(call)
+                if (completion := await self.run(call)) is not None:
+                    yield completion
+            while waiting or tasks:
+                while waiting and len(tasks) < width:
+                    call = waiting.popleft()
+                    tasks[asyncio.ensure_future(self.run(call))] = call
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda t: tasks[t].priority):
+                    del tasks[task]
+                    if (completion := task.result()) is not None:
+                        yield completion
+        finally:
+            for call in waiting:
+                self.release(call)
+            unfinished = [call.request_id for task, call in tasks.items() if not task.done()]
+            self._withdrawn.update(unfinished)
+            if unfinished:
+                await engine.abort(*unfinished)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._withdrawn.difference_update(unfinished)
+
+    async def abort(self, *request_ids: str) -> None:
+        """End these calls, or all in flight: each returns what there is."""
+        if ended := request_ids or tuple(self.in_flight):
+            await self._setup.engine.abort(*ended)
+
+    def _meter(self, key: bytes, c: Completion) -> None:
+        self.draws.paid.add(key)
+        self.account.charge(
+            Usage(
+                c.prompt_tokens,
+                c.cached_tokens,
+                c.generated_tokens,
+                wasted_tokens=c.generated_tokens if c.finish == "abort" else 0,
+                calls=1,
+                flops=cost(self._setup.engine, c.prompt_tokens, c.cached_tokens, c.generated_tokens),
+                queue_seconds=c.queue_seconds or 0.0,
+            )
+        )
+
+    def _flops(self, prompt: int, generated: int) -> float:
+        """The most that a call may cost: nothing of its prompt cached."""
+        return cost(self._setup.engine, prompt, 0, generated) or 0.0
+
+
+class Running:
+    """A call under way. Awaiting it gives the completion, or None where time was up before it was sent.
+
+    Raises (when awaited): as `Session.sample`.
+    """
+
+    def __init__(self, calls: Calls, call: Call) -> None:
+        self._calls, self._call = calls, call
+        self._task = asyncio.ensure_future(calls.run(call))
+
+    def __await__(self) -> Generator[Any, None, Completion | None]:
+        return self._task.__await__()
+
+    async def drop(self) -> None:
+        """Nobody wants it any more: abort it, and charge what it generated, finished or not, as wasted."""
+        if not self._task.done():
+            await self._calls.abort(self._call.request_id)
+        (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
+        if isinstance(outcome, Completion) and outcome.finish != "abort":
+            self._calls.account.usage.wasted_tokens += outcome.generated_tokens
+
+
+def cost(engine: Engine, prompt: int, cached: int | None, generated: int) -> float | None:
+    """FLOPs of a call; prompt tokens count as computed where the engine does not say they were cached."""
+    return None if engine.cost is None else engine.cost.call(prompt, cached or 0, generated)
+
+
+def _serves(found: Completion, call: Call) -> bool:
+    """Whether a journalled completion is what this call would bring: made under another budget it may be cut where
+    this one is not, or longer than this one may be.
+    """
+    if found.generated_tokens > call.max_tokens:
+        return False
+    if found.doubted:  # its floor is part of the key
+        return True
+    return found.finish == "stop" or found.generated_tokens == call.max_tokens
+
+
+def derive_seed(run_seed: int, problem: str, prompt: bytes, index: int) -> int:
+    """A 31-bit seed for the `index`-th sample of a prompt; siblings' seeds have no pattern to overlap."""
+    digest = hashlib.blake2b(f"{run_seed}\0{problem}\0{index}\0".encode() + prompt, digest_size=4).digest()
+    return int.from_bytes(digest) & 0x7FFFFFFF
