@@ -308,7 +308,7 @@ def test_speculation_changes_the_time_and_the_waste_not_the_outcome(sessions: An
     assert after.usage.wasted_tokens == after.usage.generated_tokens - made
     assert after.usage.calls >= before.usage.calls
     assert not after._calls.in_flight
-    assert after._account.reserved_tokens == 0
+    assert after._account._tokens == 0
 
 
 # -- budgets, failures, replay ------------------------------------------------------------------------------------

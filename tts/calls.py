@@ -15,9 +15,10 @@ from typing import Any
 from tts.account import Account
 from tts.clock import Clock
 from tts.errors import RequestError
+from tts.flops import Cost
 from tts.journal import Entry, call_key, prompt_digest
 from tts.setup import Setup
-from tts.types import Completion, Engine, Prompt, Sampling, Usage
+from tts.types import Budget, Completion, Engine, Prompt, Sampling, Usage, Verifier
 
 WAVE = 4
 """Siblings of a stream in flight where the engine does not serve by priority: there a waiting one would take a place
@@ -26,7 +27,7 @@ from another problem's first."""
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, admitted: what was asked, and what it may have of that."""
+    """One call: what was asked, and what it may have of that."""
 
     prompt: Prompt
     asked: Sampling
@@ -34,10 +35,15 @@ class Call:
     """Tokens asked for, as far as the model's context allows."""
     max_tokens: int
     """What the budget grants of them."""
+    digest: bytes
+    index: int
+    """How many samples of this prompt, whose digest that is, come before it."""
     seed: int
     key: bytes
     request_id: str
     priority: int
+    paid: bool
+    """It was charged before a rewind, and costs nothing now."""
 
 
 @dataclass(slots=True)
@@ -48,6 +54,8 @@ class Draws:
 
     drawn: Counter[bytes] = field(default_factory=Counter)
     paid: set[bytes] = field(default_factory=set)
+    aborted: dict[bytes, Completion] = field(default_factory=dict)
+    """What there is of calls that were aborted: no journal has it."""
     rewound: frozenset[bytes] = frozenset()
 
     def rewind(self) -> None:
@@ -85,74 +93,95 @@ class Calls:
         """How many tokens the model's context has for a response."""
         return self._setup.engine.max_model_len - len(prompt.token_ids)
 
-    def reserve(
+    def admit(
         self,
         prompts: Sequence[Prompt],
         sampling: Sampling | Sequence[Sampling] | None,
         priority: int,
         *,
         in_turn: bool = False,
-    ) -> list[Call]:
-        """Admit calls in the order of their prompts: what is left of the budget is shared among them in equal parts.
-        `in_turn`: each is served after the one before it, also across problems.
+    ) -> list[Call | None]:
+        """A call for each prompt, None where the budget does not reach it. What was paid for before a rewind comes
+        before every limit; the others share what is left in equal parts, fewer of them where that is less than a token
+        each. `in_turn`: each is served after the one before it, also across problems.
 
         Raises:
             RequestError: a prompt leaves no room for a response.
         """
-        engine, left = self._setup.engine, self.account.left()
         asked = [sampling or self._setup.sampling] * len(prompts) if not isinstance(sampling, Sequence) else sampling
-        admitted = len(prompts) if left.calls is None else max(0, min(len(prompts), left.calls))
-        if self._clock.expired:
-            admitted = 0
-        for prompt in prompts:
-            if self.room(prompt) < 1:
-                length = len(prompt.token_ids)
-                raise RequestError(
-                    f"the prompt has {length} tokens, the model takes {engine.max_model_len} with the answer"
-                )
+        ahead: Counter[bytes] = Counter()
         calls: list[Call] = []
-        for prompt, wish in list(zip(prompts, asked, strict=True))[:admitted]:
-            length, room = len(prompt.token_ids), self.room(prompt)
-            wanted = limit = min(wish.max_tokens or room, room)
-            if left.tokens is not None:
-                limit = min(limit, left.tokens // admitted)
-            if left.flops is not None and engine.cost:
-                each = left.flops / admitted
-                limit = bisect_right(range(1, limit + 1), each, key=partial(self._flops, length))
-            if limit >= 1:
-                calls.append(self._call(prompt, wish, wanted, limit, priority + (len(calls) if in_turn else 0)))
-        if len(calls) < len(prompts):
-            self.account.overdraw()
-        return calls
+        for place, (prompt, wish) in enumerate(zip(prompts, asked, strict=True)):
+            digest = prompt_digest(prompt)
+            index = self.draws.drawn[digest] + ahead[digest]
+            ahead[digest] += 1
+            calls.append(self._call(prompt, wish, digest, index, priority + (place if in_turn else 0)))
+        return [self._enter(call) for call in self._granted(calls)]
 
-    def _call(self, prompt: Prompt, asked: Sampling, wanted: int, limit: int, priority: int) -> Call:
-        setup, digest = self._setup, prompt_digest(prompt)
-        index = self.draws.drawn[digest]
-        self.draws.drawn[digest] += 1
+    def _call(self, prompt: Prompt, asked: Sampling, digest: bytes, index: int, priority: int) -> Call:
+        setup, room = self._setup, self.room(prompt)
+        if room < 1:
+            length, most = len(prompt.token_ids), setup.engine.max_model_len
+            raise RequestError(f"the prompt has {length} tokens, the model takes {most} with the answer")
         seed = derive_seed(setup.seed, self._name, digest, index)
         key = call_key(setup.engine.kind, setup.engine.model, digest, asked, seed)
         request_id = f"{self._name}/{digest[:4].hex()}/{index}"
-        self.in_flight.add(request_id)
-        self.account.reserve(1, limit, self._flops(len(prompt.token_ids), limit))
-        return Call(prompt, asked, wanted, limit, seed, key, request_id, priority)
+        wanted, paid = min(asked.max_tokens or room, room), key in self.draws.rewound
+        return Call(prompt, asked, wanted, wanted, digest, index, seed, key, request_id, priority, paid)
+
+    def _granted(self, calls: Sequence[Call]) -> list[Call | None]:
+        """The calls that may be made, each with what it may have; None in place of the others."""
+        new = [] if self._clock.expired else [call for call in calls if not call.paid]
+        reached, share = self.account.shares([self._price(call, 1) for call in new])
+        limits = {call.request_id: self._limit(call, share) for call, may in zip(new, reached, strict=True) if may}
+        found = [
+            call
+            if call.paid
+            else replace(call, max_tokens=limits[call.request_id])
+            if call.request_id in limits
+            else None
+            for call in calls
+        ]
+        if None in found:
+            self.account.overdraw()
+        return found
+
+    def _limit(self, call: Call, share: Budget) -> int:
+        """How many tokens a call may have for its share of the budget."""
+        limit = call.wanted if share.tokens is None else min(call.wanted, share.tokens)
+        if share.flops is None:
+            return limit
+        return bisect_right(range(1, limit + 1), share.flops, key=partial(self._price, call))
+
+    def _enter(self, call: Call | None) -> Call | None:
+        """Note an admitted call as under way."""
+        if call is not None:
+            self.draws.drawn[call.digest] = call.index + 1
+            self.in_flight.add(call.request_id)
+            if not call.paid:
+                self.account.reserve(1, call.max_tokens, self._price(call, call.max_tokens))
+        return call
 
     def release(self, call: Call) -> None:
         """Give back what was reserved for a call that has ended, or will not be made."""
         self.in_flight.discard(call.request_id)
-        self.account.reserve(-1, -call.max_tokens, -self._flops(len(call.prompt.token_ids), call.max_tokens))
+        if not call.paid:
+            self.account.reserve(-1, -call.max_tokens, -self._price(call, call.max_tokens))
 
     def known(self, call: Call) -> Entry | None:
-        """The call's entry in the journal, if it is what the call would bring."""
-        entry = self._setup.journal.lookup(call.key)
-        if entry is None or not (call.key in self.draws.rewound or _serves(entry.completion, call)):
-            return None
-        return entry
+        """What the call would bring, where that is known: it was made before a rewind, or the journal has it. What a
+        reused journal has counts only if it came as early as this run's budget allows.
+        """
+        if call.paid and (cut := self.draws.aborted.get(call.key)) is not None:
+            return Entry(cut, 0.0)
+        entry = self._setup.journal.lookup(call.key, self._setup.budget.seconds)
+        return entry if entry is not None and (call.paid or _serves(entry.completion, call)) else None
 
     async def run(self, call: Call) -> Completion | None:
         """One call, from the journal or the engine; None when the deadline came before it was sent."""
         try:
             if (entry := self.known(call)) is not None:
-                if call.key not in self.draws.rewound:
+                if not call.paid:
                     self._clock.advance(entry.elapsed)
                     self._meter(call.key, entry.completion)
                 if learn := getattr(self._setup.engine, "learn", None):
@@ -230,6 +259,8 @@ class Calls:
 
     def _meter(self, key: bytes, c: Completion) -> None:
         self.draws.paid.add(key)
+        if c.finish == "abort" and not c.doubted:
+            self.draws.aborted[key] = c
         self.account.charge(
             Usage(
                 c.prompt_tokens,
@@ -242,9 +273,11 @@ class Calls:
             )
         )
 
-    def _flops(self, prompt: int, generated: int) -> float:
-        """The most that a call may cost: nothing of its prompt cached."""
-        return cost(self._setup.engine, prompt, 0, generated) or 0.0
+    def _price(self, call: Call, generated: int) -> float:
+        """The most FLOPs that a call may cost, and the reading of its response by the verifier: nothing is cached."""
+        length = len(call.prompt.token_ids)
+        reading = reading_cost(self._setup.verifier, length + generated, 0) if self._setup.verifier else 0.0
+        return (cost(self._setup.engine, length, 0, generated) or 0.0) + (reading or 0.0)
 
 
 class Running:
@@ -266,12 +299,20 @@ class Running:
             await self._calls.abort(self._call.request_id)
         (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
         if isinstance(outcome, Completion) and outcome.finish != "abort":
-            self._calls.account.usage.wasted_tokens += outcome.generated_tokens
+            self._calls.account.ledger.usage.wasted_tokens += outcome.generated_tokens
 
 
 def cost(engine: Engine, prompt: int, cached: int | None, generated: int) -> float | None:
     """FLOPs of a call; prompt tokens count as computed where the engine does not say they were cached."""
     return None if engine.cost is None else engine.cost.call(prompt, cached or 0, generated)
+
+
+def reading_cost(verifier: Verifier, tokens: int, cached: int) -> float | None:
+    """FLOPs of a verifier that reads so many tokens; what a judge generates is no reading."""
+    if not tokens or verifier.flops_per_token is None:
+        return None if tokens else 0.0
+    of_model: Cost | None = getattr(verifier, "cost", None)
+    return (of_model or Cost(verifier.flops_per_token)).call(tokens, cached, 0)
 
 
 def _serves(found: Completion, call: Call) -> bool:

@@ -40,6 +40,10 @@ class RequestError(TTSError):
     """One request failed and the engine is alive; the problem that made it gets status `error`."""
 
 
+class NotBegun(RequestError):
+    """The run's time was up before the problem's own calls; it gets the record of one that was never begun."""
+
+
 class RunStopped(TTSError):
     """The run cannot go on; everything finished is kept and `--resume` continues it."""
 

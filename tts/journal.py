@@ -95,14 +95,16 @@ class Journal:
             )
             self._db.execute("DELETE FROM started")
 
-    def lookup(self, key: bytes) -> Entry | None:
-        """The finished call under `key`, from this run or one that is reused."""
-        row = self._find("SELECT data, elapsed FROM calls WHERE key = ?", key)
+    def lookup(self, key: bytes, within: float | None = None) -> Entry | None:
+        """The finished call under `key`, from this run or one that is reused. Of the latter only what had finished
+        `within` so many seconds of its problem's clock: later ones this run would not have waited for.
+        """
+        row = self._find("SELECT data, elapsed FROM calls WHERE key = ?", key, within)
         return Entry(_unpack(row[0]), row[1]) if row else None
 
-    def lookup_score(self, key: bytes) -> tuple[StepScores, float] | None:
-        """The scores under `key`, from this run or one that is reused, and the problem's clock when they came."""
-        row = self._find("SELECT data, elapsed FROM scores WHERE key = ?", key)
+    def lookup_score(self, key: bytes, within: float | None = None) -> tuple[StepScores, float] | None:
+        """The scores under `key`, and the problem's clock when they came; from where, as `lookup`."""
+        row = self._find("SELECT data, elapsed FROM scores WHERE key = ?", key, within)
         if row is None:
             return None
         values = json.loads(row[0])
@@ -116,7 +118,7 @@ class Journal:
         except sqlite3.Error as error:
             raise _storage_failed(error) from error
 
-    def _find(self, query: str, key: bytes) -> Any:
+    def _find(self, query: str, key: bytes, within: float | None) -> Any:
         for db in (self._db, *self._others):
             try:
                 row = db.execute(query, (key,)).fetchone()
@@ -126,7 +128,7 @@ class Journal:
                 raise _storage_failed(error) from error
             except sqlite3.Error as error:
                 raise _storage_failed(error) from error
-            if row:
+            if row and (db is self._db or within is None or row[1] <= within):
                 return row
         return None
 

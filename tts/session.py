@@ -11,10 +11,10 @@ from contextlib import aclosing
 from dataclasses import asdict, replace
 
 from tts import catalog, responses
-from tts.account import Account
+from tts.account import Account, Ledger
 from tts.calls import WAVE, Calls, Running, cost, derive_seed
 from tts.clock import Clock
-from tts.errors import RequestError
+from tts.errors import NotBegun, RequestError
 from tts.notes import Notes, context_hash
 from tts.scoring import Scoring
 from tts.setup import Setup
@@ -54,7 +54,7 @@ class Session:
             sizes = (lost.prompt_tokens, lost.cached_tokens or 0, lost.generated_tokens)
             each = cost(setup.engine, *(size // lost.calls for size in sizes))
             lost.flops = None if each is None else each * lost.calls
-        self._account = Account(setup.budget, lost)
+        self._account = Account(setup.budget, Ledger(lost), setup.total)
         self._clock = Clock(setup.budget.seconds, self._time_is_up)
         self._calls = Calls(setup, self.name, self.name, self._clock, self._account)
         self._scoring = Scoring(setup, self.name, self._clock)
@@ -111,7 +111,7 @@ class Session:
             found = await verifier.compare(completions, self)
         else:
             found = await asyncio.gather(*(self.rate(prompt, c) for c in completions))
-        if found and not self._clock.expired and all(s.value is None for s in found):
+        if found and not self.ended and all(s.value is None for s in found):
             raise RequestError(f"verifier {verifier.name!r}: {found[0].error}")
         return found
 
@@ -135,7 +135,7 @@ class Session:
 
     async def rate(self, prompt: Prompt, completion: Completion) -> StepScores:
         """One completion's scores, from the journal or the verifier: as `score`, without a complaint of its own."""
-        return await self._scoring.rate(prompt, completion, self, self._account, self._calls.draws)
+        return await self._scoring.rate(prompt, completion, self, self._calls)
 
     # -- going on with a response -----------------------------------------------------------------------------
 
@@ -219,19 +219,21 @@ class Session:
             RequestError: a request failed; the others have finished and are in the journal.
             EngineDead: the engine is gone.
         """
-        calls = self._calls.reserve([prompt] * n, sampling, priority, in_turn=self._setup.in_turn)
-        return [made for made in await together(map(self._calls.run, calls)) if made is not None]
+        admitted = self._calls.admit([prompt] * n, sampling, priority, in_turn=self._setup.in_turn)
+        made = await together(self._calls.run(call) for call in admitted if call is not None)
+        return [completion for completion in made if completion is not None]
 
     def submit(
         self, prompts: Sequence[Prompt], sampling: Sequence[Sampling] | None = None, *, priority: int = 0
-    ) -> list[Running]:
-        """One call for each prompt, all admitted at once, so that they share what is left of the budget; fewer when
-        it ends. Each is awaited by itself: what follows a call need not wait for its siblings.
+    ) -> list[Running | None]:
+        """One call for each prompt, all admitted at once, so that they share what is left of the budget; None for those
+        that it does not reach. Each is awaited by itself: what follows a call need not wait for its siblings.
 
         Raises:
             RequestError: a prompt leaves no room for a response.
         """
-        return [Running(self._calls, call) for call in self._calls.reserve(prompts, sampling, priority)]
+        admitted = self._calls.admit(prompts, sampling, priority)
+        return [None if call is None else Running(self._calls, call) for call in admitted]
 
     def room(self, prompt: Prompt) -> int:
         """How many tokens the model's context has for a response."""
@@ -269,8 +271,8 @@ class Session:
     async def _stream(
         self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int
     ) -> AsyncGenerator[Completion, None]:
-        calls = self._calls.reserve([prompt] * n, sampling, priority, in_turn=True)
-        async with aclosing(self._calls.stream(calls)) as finished:
+        admitted = self._calls.admit([prompt] * n, sampling, priority, in_turn=True)
+        async with aclosing(self._calls.stream([call for call in admitted if call is not None])) as finished:
             async for completion in finished:
                 yield completion
 
@@ -282,26 +284,37 @@ class Session:
 
     # -- sleep ----------------------------------------------------------------------------------------------
 
-    async def asleep(self, context: str, think: Callable[[str, Session], Awaitable[Notes]]) -> Notes:
-        """What `think` makes of a context: once a run, however many problems wait for it.
+    async def asleep(
+        self, context: str, think: Callable[[str, Session], Awaitable[Notes]], stored: Notes | None = None
+    ) -> Notes:
+        """What `think` makes of a context: once a run, however many problems wait for it; `stored`, where there are
+        such notes and this run did not make them itself.
 
         It gets a session of its own, whose problem has the context and no question, and no budget. What that spends is
         the sleep phase of the problem that came first, also when the run is resumed. A problem's clock stands still
         meanwhile.
 
         Raises:
-            RequestError: `think` failed, or the run is being stopped.
+            RequestError: `think` failed.
+            NotBegun: the run's time is up, or it is being stopped.
         """
         name = context_hash(context)
         kept = self._setup.journal.lookup_notes(name)
         if kept is not None and kept[0] != self.name:
             return Notes(**json.loads(kept[1]))
+        if kept is None and stored is not None:
+            return stored
         if name not in self._setup.asleep:
             unlimited = replace(self._setup, budget=Budget())
             self._sleeper = Session(Problem(f"sleep/{name}", "", context), unlimited)
             self._setup.asleep[name] = asyncio.ensure_future(self._sleep(name, context, think, self._sleeper))
         with self._clock.held():
-            return await asyncio.shield(self._setup.asleep[name])
+            try:
+                return await asyncio.shield(self._setup.asleep[name])
+            except RequestError as failure:
+                if self._clock.stopped:
+                    raise NotBegun("time was up before the notes about its context were finished") from failure
+                raise
 
     async def _sleep(
         self, name: str, context: str, think: Callable[[str, Session], Awaitable[Notes]], sleeper: Session
@@ -318,16 +331,23 @@ class Session:
     @property
     def usage(self) -> Usage:
         """What the question has cost so far, in this life of the run and those before."""
-        return self._account.usage
+        return self._account.ledger.usage
 
     @usage.setter
     def usage(self, usage: Usage) -> None:
-        self._account.usage = usage
+        self._account.ledger.usage = usage
 
     @property
     def over_budget(self) -> bool:
         """Whether the problem came to an end of its budget."""
-        return self._account.over
+        return self._account.ledger.over
+
+    @property
+    def ended(self) -> bool:
+        """Whether the budget, the time or the run has come to its end: what there is then is the result, and what is
+        missing is no failure.
+        """
+        return self.over_budget or self._clock.expired
 
     @property
     def elapsed(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from tts.account import Account
 from tts.journal import Journal
 from tts.notes import Notes
 from tts.types import Budget, Engine, Sampling, Verifier
@@ -27,5 +28,7 @@ class Setup:
     extract: tuple[str, ...] = DEFAULT
     in_turn: bool = False
     """Siblings are served in their order across problems: the first samples of all before the second of any."""
+    total: Account | None = None
+    """What the whole run may spend, where that is limited."""
     asleep: dict[str, asyncio.Task[Notes]] = field(default_factory=dict)
     """Notes made in this run, or in the making, by their context's hash."""

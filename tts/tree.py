@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tts.errors import RequestError
-from tts.selection import by_verifier, highest, majority, weighted
+from tts.selection import by_verifier, choose, majority
 from tts.session import Running, Session
 from tts.steps import Stepwise
 from tts.types import Candidate, Completion, Prompt, Solution, StepScores
@@ -82,8 +82,8 @@ def prune(paths: Iterable[Path], kept: Iterable[Path], depth: int) -> None:
 
 
 def demand_scores(session: Session, paths: Sequence[Path]) -> None:
-    """Raises RequestError where the verifier has a score for none of the paths, time not being up."""
-    if paths and not session.over_budget and all(path.score is None for path in paths):
+    """Raises RequestError where the verifier has a score for none of the paths, time and budget not being up."""
+    if paths and not session.ended and all(path.score is None for path in paths):
         raise RequestError(f"verifier {session.verifier!r}: {paths[0].scores.error or 'no score'}")
 
 
@@ -139,7 +139,8 @@ class Tree:
         """Ask for `count` next steps of a path that will probably be kept, behind all that is surely wanted."""
         if path.live:
             asked = [self._sampling(path)] * count
-            self._early[path.prompt.token_ids] += self._session.submit([path.prompt] * count, asked, priority=1)
+            calls = self._session.submit([path.prompt] * count, asked, priority=1)
+            self._early[path.prompt.token_ids] += [call for call in calls if call is not None]
 
     async def abandon(self) -> bool:
         """Give up what was foreseen and not asked for."""
@@ -153,7 +154,7 @@ class Tree:
         early = [calls.pop(0) if (calls := self._early.get(p.prompt.token_ids)) else None for p in parents]
         missing = [p for p, call in zip(parents, early, strict=True) if call is None]
         fresh = iter(self._session.submit([p.prompt for p in missing], [self._sampling(p) for p in missing]))
-        return [call or next(fresh, None) for call in early]
+        return [call or next(fresh) for call in early]
 
     def _sampling(self, path: Path) -> Any:
         written, generated = (path.response.text, path.response.generated_tokens) if path.response else ("", 0)
@@ -181,8 +182,8 @@ class Tree:
             if not seen.live:
                 break
             greedy = replace(self._sampling(seen), temperature=0.0)
-            calls = self._session.submit([seen.prompt], [greedy])
-            if not calls or (completion := await calls[0]) is None:
+            (call,) = self._session.submit([seen.prompt], [greedy])
+            if call is None or (completion := await call) is None:
                 break
             seen = Path(seen, seen.prompt, "lookahead")
             self._write(seen, completion)
@@ -220,13 +221,10 @@ async def elected(session: Session, candidates: Sequence[Candidate], select: Sel
     """The candidate with the highest score of the verifier, with the answer of the largest sum of scores, or of the
     most common answer. None where there is no answer.
     """
-    score = by_verifier(session.verifier or "")
-    if select == "highest":
-        return highest(candidates, score)
     classes = await session.classes(candidates)
     if select == "majority":
         return majority(candidates, classes)
-    return weighted(candidates, classes, [score(c) or 0.0 for c in candidates])
+    return choose(select, candidates, classes, by_verifier(session.verifier or ""))
 
 
 def drawn(paths: Iterable[Path]) -> list[dict[str, Any]]:

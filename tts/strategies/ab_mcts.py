@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal
 
 from tts.attempts import Attempts
 from tts.errors import InputError
-from tts.session import Session
+from tts.session import Running, Session
 from tts.tree import Path, Select, demand_scores, drawn, elected
-from tts.types import Problem, Solution
+from tts.types import Completion, Problem, Solution
 from tts.waiting import together
 
 
@@ -60,7 +60,6 @@ class ABMCTS:
         session = attempts.session
         prompts = [attempts.ask("revise", [p] if p else []) for p in parents]
         completions = await together(_completion(call) for call in session.submit(prompts))
-        completions += [None] * (len(parents) - len(completions))
         drafts = [
             None if completion is None else attempts.add(prompt, completion, parent)
             for completion, prompt, parent in zip(completions, prompts, parents, strict=True)
@@ -71,8 +70,8 @@ class ABMCTS:
         return drafts
 
 
-async def _completion(call: Any) -> Any:
-    return await call
+async def _completion(call: Running | None) -> Completion | None:
+    return None if call is None else await call
 
 
 @contextmanager
