@@ -77,9 +77,13 @@ def goes_by_verifier(select: str) -> TypeGuard[ByVerifier]:
 
 
 def choose(
-    how: ByVerifier, candidates: Sequence[Candidate], classes: Sequence[int], score: Score, keep: float
+    how: ByVerifier, candidates: Sequence[Candidate], classes: Sequence[int], score: Score, keep: float = 1.0
 ) -> Candidate | None:
-    """What a selector chooses by scores that are not negative. One without a score weighs nothing."""
+    """What a selector chooses by scores that are not negative. One without a score weighs nothing; where no answer has
+    one, as when the budget ended before any was scored, the most common is chosen.
+    """
+    if all(score(c) is None for c in candidates if c.answer is not None):
+        return majority(candidates, classes)
     scores = [score(c) or 0.0 for c in candidates]
     match how:
         case "highest":

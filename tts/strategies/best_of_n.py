@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from tts.errors import RequestError
-from tts.selection import SCORERS, by_verifier, choose, goes_by_verifier, highest, majority
+from tts.selection import SCORERS, by_verifier, choose, goes_by_verifier, majority
 from tts.session import Session
 from tts.types import Candidate, Problem, Sampling, Solution
 
@@ -65,7 +65,8 @@ class BestOfN:
         return Solution(winner.answer if winner else None, candidates)
 
     async def choose(self, candidates: list[Candidate], session: Session) -> tuple[Candidate | None, list[Candidate]]:
-        """The chosen candidate (None: none has an answer), and all of them with the scores it was chosen by.
+        """The chosen candidate (None: none has an answer), and all of them with the scores it was chosen by. Where time
+        or budget ended before any was scored, it is the majority's.
 
         Raises:
             RequestError: no candidate has such a score.
@@ -75,12 +76,12 @@ class BestOfN:
             return majority(candidates, await session.classes(candidates)), candidates
         score = by_verifier(session.verifier or "") if goes_by_verifier(chosen) else SCORERS[chosen]
         answered = [c for c in candidates if c.answer is not None]
-        if answered and all(score(c) is None for c in answered):
+        if answered and not session.ended and all(score(c) is None for c in answered):
             raise RequestError(f"the engine gives no {chosen}: nothing to choose by (another -o select=)")
         if goes_by_verifier(chosen):
             return choose(chosen, candidates, await session.classes(candidates), score, self.keep), candidates
         candidates = [_scored(c, chosen, score(c)) for c in candidates]
-        return highest(candidates, score), candidates
+        return choose("highest", candidates, await session.classes(candidates), score), candidates
 
 
 def _scored(candidate: Candidate, name: str, score: float | None) -> Candidate:

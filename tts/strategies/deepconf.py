@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tts.errors import RequestError
-from tts.selection import SCORERS, top_share, weighted
+from tts.selection import SCORERS, majority, top_share, weighted
 from tts.session import Session
 from tts.types import Candidate, Completion, Problem, Prompt, Sampling, Solution
 
@@ -55,9 +55,10 @@ class DeepConf:
         candidates = self._read(await session.sample(prompt, warm, shaped), session)
         known = [c for c in map(self._confidence, candidates) if c is not None]
         if not known:
-            if any(c.answer is not None for c in candidates):
+            if any(c.answer is not None for c in candidates) and not session.ended:
                 raise RequestError("the engine gives no log-probabilities: there is no confidence to go by")
-            return Solution(None, candidates)
+            winner = majority(candidates, await session.classes(candidates))
+            return Solution(winner.answer if winner else None, candidates)
         floor = top_share(known, self.eta)
         if self.n > warm and await self._agreed(candidates, floor, session) is None:
             await self._go_on(prompt, candidates, floor, session)
