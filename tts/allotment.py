@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tts.account import Account, Ledger
 from tts.allocate import FIRST, SETTLED, worth
 from tts.errors import RequestError
 from tts.evaluate import Record, Stop, Watch, solve, unbegun
 from tts.session import Session, Setup
-from tts.types import Candidate, Example, Prompt
+from tts.types import Budget, Candidate, Example, Prompt, Usage
 from tts.waiting import workers
 
 Policy = Literal["adaptive", "uniform"]
@@ -44,8 +45,8 @@ class _Share:
 
 
 class Allotment:
-    """`tokens` generated tokens for all `examples`. A sample is begun only where there is room for one of full length,
-    so that the sum never exceeds them.
+    """`tokens` generated tokens for all `examples`, a judge's included. A sample is begun only where there is room for
+    one of full length and for its judgement, so that none is cut and the sum never exceeds them.
 
     `most` samples a problem at most, `by_score`: votes are weighted by the verifier's scores. `spent` is what records
     that are there already have cost.
@@ -63,12 +64,13 @@ class Allotment:
         spent: int = 0,
     ) -> None:
         self._strategy = strategy
-        self._setup = setup
-        self._tokens = tokens
+        self._tokens = tokens - spent
+        self._total = Account(Budget(tokens=self._tokens), Ledger(Usage()))
+        self._setup = replace(setup, total=self._total)
         self._most = most
         self._policy = policy
         self._by_score = by_score
-        self._spent = spent
+        self._judging: int = getattr(setup.verifier, "most_tokens", 0)
         self._queue: list[tuple[float, int, int, _Share]] = []
         self._order = itertools.count()
 
@@ -109,14 +111,14 @@ class Allotment:
 
     async def _give_out(self, watch: Watch, stop: Stop) -> None:
         engine = self._setup.engine
-        longest = min(self._setup.sampling.max_tokens or engine.max_model_len, engine.max_model_len)
+        longest = min(self._setup.sampling.max_tokens or engine.max_model_len, engine.max_model_len) + self._judging
         tasks: dict[asyncio.Task[None], _Share] = {}
         try:
             while True:
                 while (
                     not (stop.draining or stop.expired)
                     and len(tasks) < engine.max_sequences
-                    and self._spent + (len(tasks) + 1) * longest <= self._tokens
+                    and self._total.made.generated_tokens + (len(tasks) + 1) * longest <= self._tokens
                     and (share := self._best()) is not None
                 ):
                     share.pending += 1
@@ -137,9 +139,12 @@ class Allotment:
             raise
 
     def _enqueue(self, share: _Share) -> None:
-        """Put a problem back with what it is worth now."""
+        """Put a problem back with what it is worth now. Where it has a budget of its own in tokens or FLOPs, its
+        samples come one by one: one under way has all of that set aside.
+        """
         share.version += 1
-        if not share.full and share.drawn + share.pending < self._most:
+        alone = self._setup.budget.tokens is not None or self._setup.budget.flops is not None
+        if not share.full and not (alone and share.pending) and share.drawn + share.pending < self._most:
             heapq.heappush(self._queue, (-self._worth(share), next(self._order), share.version, share))
 
     def _best(self) -> _Share | None:
@@ -166,12 +171,11 @@ class Allotment:
         try:
             found = await session.sample(prompt, 1, priority=share.drawn + share.pending)
             candidates = session.read(found)
-            if self._by_score and candidates:
+            if (self._by_score or self._judging) and candidates:
                 candidates = await session.scored(prompt, candidates)
         except RequestError:  # the strategy meets it again when the problem is solved, and it is recorded then
             share.full = True
             return
-        self._spent += sum(c.generated_tokens for c in found)
         share.full |= not found
         share.drawn += len(found)
         share.candidates += candidates

@@ -163,6 +163,13 @@ def _check_combinations(settings: Settings) -> None:
         )
     if settings.total_tokens and getattr(strategy, "aborts", False):
         raise InputError("--total-tokens decides by itself when a problem has enough", "without -o stop=")
+    if settings.total_tokens and settings.verifier:
+        card, _ = load_verifier(settings)
+        if isinstance(card, cards.JudgeCard) and card.method == "pairwise":
+            raise InputError(
+                f"--total-tokens gives out samples one by one: {settings.verifier!r} compares all at the end",
+                "a judge of single responses: --verifier judge-score",
+            )
     if settings.temperature == 0 and getattr(strategy, "n", 1) > 1:
         raise InputError(
             f"at temperature 0 all {getattr(strategy, 'n', 1)} samples would be the same",

@@ -49,6 +49,10 @@ class SelfConsistency:
         """Whether samples may be cut in mid-flight."""
         return self.stop != "never"
 
+    def selector(self, verifier: str | None) -> str:
+        """What `auto` comes to."""
+        return self.select if self.select != "auto" else "weighted" if verifier else "majority"
+
     async def solve(self, problem: Problem, session: Session) -> Solution:
         prompt, details = session.ask(problem), dict[str, Any]()
         if self.stop == "never":
@@ -58,7 +62,7 @@ class SelfConsistency:
         name = session.verifier
         if name:
             candidates = await session.scored(prompt, candidates)
-        select = self.select if self.select != "auto" else "weighted" if name else "majority"
+        select = self.selector(name)
         classes = await session.classes(candidates)
         if goes_by_verifier(select):
             winner = choose(select, candidates, classes, by_verifier(name or ""), self.keep)

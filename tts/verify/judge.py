@@ -44,6 +44,11 @@ class JudgeVerifier:
         self._card = card
         self._engine = engine
 
+    @property
+    def most_tokens(self) -> int:
+        """The most tokens that a scoring generates."""
+        return 1 if self._card.method == "p-true" else self._card.votes * self._card.max_tokens
+
     async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
         text = _response(completion)
         if self._card.method == "p-true":
