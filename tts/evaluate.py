@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from tts.errors import RequestError, TTSError
+from tts.errors import NotBegun, RequestError, TTSError
 from tts.session import Session, Setup
-from tts.types import Candidate, Example, Grade, Solution, Status, Strategy, Usage
+from tts.types import Candidate, Example, Grade, Phase, Solution, Status, Strategy, Usage
 from tts.waiting import workers
 
 Record = dict[str, Any]
@@ -26,14 +26,17 @@ class Watch(Protocol):
 
 
 class Stop:
-    """How a run is asked to end early. `drain` finishes what has begun; `now` aborts it; `expire` is the end of the
-    run's time, at which what is there is the result.
+    """How runs are asked to end early. `drain` finishes what has begun; `now` aborts it; `expire` is the end of one
+    run's time, at which what is there is the result: the next has its own.
     """
 
     def __init__(self) -> None:
         self.draining = False
         self.stopped = False
         self.expired = False
+        """The time of the run under way is up."""
+        self.any_expired = False
+        """So it was for this run or one before it."""
         self.sessions: set[Session] = set()
 
     def drain(self) -> None:
@@ -47,12 +50,13 @@ class Stop:
     async def expire(self, seconds: float) -> None:
         """After `seconds`, abort every call in flight: problems end with what has finished, none is begun."""
         await asyncio.sleep(seconds)
-        self.expired = True
+        self.expired = self.any_expired = True
         await asyncio.gather(*(session.expire() for session in list(self.sessions)))
 
     @asynccontextmanager
     async def after(self, seconds: float | None) -> AsyncIterator[None]:
-        """`expire` after so many seconds, unless the block has ended by then; never for None."""
+        """A run: `expire` after so many seconds, unless it has ended by then; never for None."""
+        self.expired = False
         if seconds is None:
             yield
             return
@@ -114,8 +118,12 @@ async def evaluate(
                 watch.ended(record)
 
 
-async def unbegun(example: Example, attempt: int, setup: Setup, run_id: str) -> Record:
-    """The record of a problem that the run's time did not reach; a resumed run takes it up again."""
+async def unbegun(
+    example: Example, attempt: int, setup: Setup, run_id: str, phases: Mapping[Phase, Usage] | None = None
+) -> Record:
+    """The record of a problem that the run's time did not reach; a resumed run takes it up again. `phases` is what was
+    spent all the same: on notes that were not finished.
+    """
     grade = await setup.checker.grade(None, example.target)
     return {
         "run_id": run_id,
@@ -126,7 +134,7 @@ async def unbegun(example: Example, attempt: int, setup: Setup, run_id: str) -> 
         "question": example.problem.question,
         "solution": {"answer": None, "candidates": []},
         "grade": {"correct": grade.correct, "answer": None, "target": grade.target, "status": grade.status},
-        "usage": usage_columns(Usage()),
+        **_spent(phases or {"test": Usage()}),
         "error": None,
     }
 
@@ -152,6 +160,9 @@ async def solve(
     solution, error = Solution(None), None
     try:
         solution = await strategy.solve(example.problem, session)
+    except NotBegun:
+        session.close()
+        return await unbegun(example, attempt, setup, run_id, session.phases)
     except RequestError as failure:
         error = failure.message
     except TTSError:
@@ -163,7 +174,7 @@ async def solve(
                 log.write(f"problem {session.name}\n{traceback.format_exc()}\n")
     finally:
         stop.sessions.discard(session)
-        usage = session.close()
+        session.close()
     status: Status = "error" if error is not None else "over_budget" if session.over_budget else "ok"
     grade, grades, details = await _grades(solution, example, setup)
     return {
@@ -189,8 +200,7 @@ async def solve(
             "target": grade.target,
             "status": grade.status,
         },
-        "usage": usage_columns(usage),
-        **({"phases": {p: usage_columns(u) for p, u in session.phases.items()}} if len(session.phases) > 1 else {}),
+        **_spent(session.phases),
         "error": error,
     }
 
@@ -226,6 +236,15 @@ def _candidate(candidate: Candidate, grade: Grade, group: int) -> Record:
         "class": group,
         **({"unscored": candidate.unscored} if candidate.unscored is not None else {}),
     }
+
+
+def _spent(phases: Mapping[Phase, Usage]) -> Record:
+    """What a record says of the cost: the sum, and its phases where there are several."""
+    whole = Usage()
+    for usage in phases.values():
+        whole.add(usage)
+    parts = {"phases": {p: usage_columns(u) for p, u in phases.items()}} if len(phases) > 1 else {}
+    return {"usage": usage_columns(whole), **parts}
 
 
 def usage_columns(usage: Usage) -> Record:

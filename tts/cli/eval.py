@@ -195,7 +195,7 @@ async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int
         _deliver(plans, contents, settings, as_json)
     if settings.against_uniform and not stop.draining and not as_json:
         _compare(plans)
-    if stop.expired:
+    if stop.any_expired:
         console.note(f"time was up after {settings.total_seconds:g} s; --resume takes up problems that were not begun")
     if stop.draining and left:
         console.warn(f"interrupted, {left} problems left; to go on: {_resume_command(plans)}")

@@ -40,15 +40,10 @@ class TakeNotes:
             return await session.asleep(context, self.think)
         recipe = self.recipe(session)
         with NotesStore(Path(self.store).expanduser()) as store:
-            if (kept := store.get(recipe.key(context))) is not None:
-                return kept
-
-            async def make(context: str, sleeper: Session) -> Notes:
-                made = await self.think(context, sleeper)
-                store.put(recipe, context, made)
-                return made
-
-            return await session.asleep(context, make)
+            notes = await session.asleep(context, self.think, store.get(recipe.key(context)))
+            if store.get(recipe.key(context)) is None:
+                store.put(recipe, context, notes)
+            return notes
 
     async def think(self, context: str, session: Session) -> Notes:
         """Notes about `context`. The session's problem has no question: there is none to see.
