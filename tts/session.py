@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, replace
 
-from tts import catalog, responses
 from tts.account import Account, Ledger
 from tts.calls import WAVE, Calls, Running, cost, derive_seed
 from tts.clock import Clock
@@ -18,13 +17,13 @@ from tts.errors import NotBegun, RequestError
 from tts.notes import Notes, context_hash
 from tts.scoring import Scoring
 from tts.setup import Setup
+from tts.texts import Texts
 from tts.types import (
     Budget,
     Candidate,
     Comparer,
     Completion,
     Engine,
-    Message,
     Phase,
     Problem,
     Prompt,
@@ -32,13 +31,12 @@ from tts.types import (
     StepScores,
     Usage,
 )
-from tts.verify.extract import extract
 from tts.waiting import together
 
 __all__ = ["WAVE", "Running", "Session", "Setup", "derive_seed"]
 
 
-class Session:
+class Session(Texts):
     """Everything a strategy may do for one problem. Strategies count nothing themselves.
 
     Seeds depend on the run's seed, the problem, the attempt, the prompt and how often this prompt was sampled
@@ -48,7 +46,7 @@ class Session:
     def __init__(self, problem: Problem, setup: Setup, attempt: int = 0) -> None:
         self.problem = problem
         self.name = f"{problem.id}#{attempt}" if attempt else problem.id
-        self._setup = setup
+        super().__init__(setup)
         lost = setup.journal.lost(self.name)
         if lost.calls:  # by the mean call, as the journal keeps their sums
             sizes = (lost.prompt_tokens, lost.cached_tokens or 0, lost.generated_tokens)
@@ -58,39 +56,8 @@ class Session:
         self._clock = Clock(setup.budget.seconds, self._time_is_up)
         self._calls = Calls(setup, self.name, self.name, self._clock, self._account)
         self._scoring = Scoring(setup, self.name, self._clock)
-        self._prompt = setup.prompt
-        self._given: dict[str, object] = {}
         self._sleeper: Session | None = None
         self._beside: list[tuple[Session, Session]] = []
-
-    # -- prompts and answers ------------------------------------------------------------------------------
-
-    def ask(self, problem: Problem, prefill: str = "") -> Prompt:
-        """The run's prompt for `problem`, through the model's chat template."""
-        return self.render(self._prompt, prefill, **problem.variables, **self._given)
-
-    def use(self, template: str, **variables: object) -> None:
-        """From now on, `ask` fills this template, with these variables besides the problem's."""
-        self._prompt, self._given = template, variables
-
-    def render(self, template: str, prefill: str = "", **variables: object) -> Prompt:
-        """Any template of `prompts/` as one user turn; `prefill` begins the assistant's."""
-        text = catalog.render(template, **variables)
-        return self._setup.engine.render([Message("user", text)], prefill)
-
-    def chat(self, messages: Sequence[Message]) -> Prompt:
-        """A conversation as a prompt."""
-        return self._setup.engine.render(messages)
-
-    def read(self, completions: Sequence[Completion]) -> list[Candidate]:
-        """Completions with their answers. From one that the model has not ended only a closed box or tag counts."""
-        methods = self._setup.extract
-        closed = tuple(m for m in methods if m in ("boxed", "tag"))
-        return [Candidate(c, extract(c.text, methods if c.complete else closed)) for c in completions]
-
-    async def classes(self, candidates: Sequence[Candidate]) -> list[int]:
-        """The equivalence class of each answer (1/2 and 0.5 are one), numbered as they come; -1 for none."""
-        return await self._setup.checker.classes([c.answer for c in candidates])
 
     # -- scores ---------------------------------------------------------------------------------------------
 
@@ -137,20 +104,6 @@ class Session:
         """One completion's scores, from the journal or the verifier: as `score`, without a complaint of its own."""
         return await self._scoring.rate(prompt, completion, self, self._calls)
 
-    # -- going on with a response -----------------------------------------------------------------------------
-
-    def extend(self, prompt: Prompt, piece: Completion | str) -> Prompt:
-        """As `responses.extend`."""
-        return responses.extend(self._setup.engine, prompt, piece)
-
-    def reopened(self, piece: Completion, tail: str = "") -> Completion:
-        """As `responses.reopened`."""
-        return responses.reopened(self._setup.engine, piece, tail)
-
-    def join(self, pieces: Sequence[Completion | str]) -> Completion:
-        """As `responses.join`."""
-        return responses.join(self._setup.engine, pieces)
-
     # -- another model ----------------------------------------------------------------------------------------
 
     def beside(self, engine: Engine) -> Session:
@@ -177,22 +130,6 @@ class Session:
     def kv_bytes_per_token(self) -> int | None:
         """Bytes of key-value cache a token of context takes; None where the architecture is not understood."""
         return self._setup.engine.kv_bytes_per_token
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of a text in the middle of a prompt: special tokens are read, none is added.
-
-        Raises:
-            InputError: the engine knows no tokenizer.
-        """
-        return self._setup.engine.encode(text)
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of token ids, special tokens left out.
-
-        Raises:
-            InputError: the engine knows no tokenizer.
-        """
-        return self._setup.engine.decode(token_ids)
 
     @property
     def seed(self) -> int:
