@@ -172,12 +172,12 @@ def test_configuration_file_gives_way_to_the_command_line(sums: Path, tmp_path: 
     config.write_text(f'benchmarks = ["{sums}"]\nengine = "scripted"\nn = 2\nmax-tokens = 50\n[option]\n')
     done = tts("eval", "--config", config, "-n", 3, "--dry-run")
     told = json.loads(done.stdout)
-    assert told["requests"] == 36
+    assert told["samples"] == 36
     assert told["runs"][0]["sampling"]["max_tokens"] == 50
     assert not (tmp_path / "runs").exists()
     evaluate(sums, tmp_path / "run", "--config", config)
     again = tts("eval", "--config", tmp_path / "run" / "manifest.json", "--dry-run")
-    assert json.loads(again.stdout)["requests"] == 24
+    assert json.loads(again.stdout)["samples"] == 24
 
 
 def test_an_engine_that_does_not_start_costs_a_growing_run_nothing(sums: Path, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_run_says_what_it_has_when_the_engine_dies(tmp_path: Path) -> None:
 def test_a_configuration_file_may_say_it_naturally(sums: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text(f'benchmarks = "{sums}"\nengine = "scripted"\nlimit = 2\nn = 3\n')
-    assert json.loads(tts("eval", "--config", config, "--dry-run").stdout)["requests"] == 6
+    assert json.loads(tts("eval", "--config", config, "--dry-run").stdout)["samples"] == 6
 
 
 def test_reuse_takes_calls_from_another_run(sums: Path, tmp_path: Path) -> None:

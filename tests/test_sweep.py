@@ -110,9 +110,9 @@ def test_a_forecast_counts_what_the_sweep_will_ask_for(tmp_path: Path) -> None:
     assert {r["run"] for r in found["runs"]} == set(made)
     for run in found["runs"]:
         spent = made[run["run"]]["usage"]
-        assert run["requests"] == spent["calls"]
+        assert run["samples"] == spent["calls"]
         assert run["tokens"] == pytest.approx(spent["generated_tokens"], rel=0.5)
-    assert found["total"]["requests"] == sum(r["requests"] for r in found["runs"])
+    assert found["total"]["samples"] == sum(r["samples"] for r in found["runs"])
     assert not (tmp_path / "runs").exists()
 
 

@@ -1,4 +1,4 @@
-"""What a sweep will take, from a few problems solved beforehand: requests, tokens, minutes, memory."""
+"""What a sweep will take, from a few problems solved beforehand: samples, tokens, minutes, memory."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Calibrated:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """One run: requests, generated tokens, minutes at the calibrated rate."""
+    """One run: samples, generated tokens, minutes at the calibrated rate."""
 
-    requests: int
+    samples: int
     generated_tokens: float
     minutes: float
 
@@ -53,12 +53,12 @@ def calibrated(results: Mapping[str, Any], manifest: Mapping[str, Any], sequence
     )
 
 
-def forecast(requests: int, sample: Calibrated) -> Forecast:
+def forecast(samples: int, sample: Calibrated) -> Forecast:
     """What so many responses like those of the sample take. A fuller batch makes more tokens a second than the sample
     did: the minutes are an upper bound where the sample did not fill the engine.
     """
-    tokens = requests * sample.generated_tokens
-    return Forecast(requests, tokens, tokens / sample.tokens_per_second / 60)
+    tokens = samples * sample.generated_tokens
+    return Forecast(samples, tokens, tokens / sample.tokens_per_second / 60)
 
 
 def memory_bytes(config: Mapping[str, Any], sequences: int, context: float) -> int | None:

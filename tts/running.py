@@ -25,6 +25,8 @@ from tts.rows import file_hash
 from tts.session import Setup
 from tts.settings import DEFAULT_MODEL, Settings, as_config, build_strategy, load_verifier, strategy_record
 from tts.store import RunDirectory, read_records
+from tts.strategies.best_of_n import BestOfN
+from tts.strategies.declared import declared
 from tts.types import Engine, Example, Sampling, Strategy, Verifier
 from tts.verify.pool import CheckerPool
 
@@ -51,7 +53,7 @@ class Plan:
         """Samples a problem, for strategies that have such a number; else 1. At most, of a budget for the whole set."""
         if self.settings.total_tokens and self.settings.n is None:
             return MOST
-        return int(getattr(self.strategy, "n", 1))
+        return declared(self.strategy).n
 
     def uniformly(self) -> Plan:
         """The same budget spent evenly, over the samples of this run."""
@@ -61,8 +63,8 @@ class Plan:
         )
 
     @property
-    def requests(self) -> int:
-        """Engine calls that the run makes if nothing stops early."""
+    def samples(self) -> int:
+        """Responses that the run draws if nothing stops early; a search asks for each of them in several calls."""
         return len(self.examples) * self.repeats * self.n
 
     @property
@@ -75,8 +77,7 @@ class Plan:
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed. Where it is written and how far it went is not part."""
-        s, b = self.settings, self.benchmark
-        templates = getattr(self.strategy, "templates", ())
+        s, b, said = self.settings, self.benchmark, declared(self.strategy)
         return {
             "benchmark": b.name,
             "revision": b.revision,
@@ -85,7 +86,7 @@ class Plan:
             "model": s.model or DEFAULT_MODEL.get(s.engine),
             "strategy": s.strategy,
             "options": _without_n(strategy_record(self.strategy)),
-            "templates": {name: catalog.find("prompts", name).sha256 for name in templates},
+            "templates": {name: catalog.find("prompts", name).sha256 for name in said.templates},
             "verifier": s.verifier,
             "verifier_sha256": load_verifier(s)[1] if s.verifier else None,
             **({"verifier_model": s.verifier_model} if s.verifier_model else {}),
@@ -97,7 +98,7 @@ class Plan:
             "extract": list(b.extract),
             "checker": b.checker,
             "seed": s.seed,
-            **({"policy_sha256": file_hash(Path(policy))} if (policy := getattr(self.strategy, "policy", "")) else {}),
+            **({"policy_sha256": file_hash(Path(said.policy))} if said.policy else {}),
             **({"allocation": [s.total_tokens, self.policy]} if s.total_tokens else {}),
             **({"permute": s.permute} if s.permute else {}),
         }
@@ -120,7 +121,7 @@ class Plan:
             return self.settings.concurrency
         if self.settings.total_seconds:
             return engine.max_sequences
-        fill = engine.max_sequences / int(getattr(self.strategy, "width", self.n))
+        fill = engine.max_sequences / declared(self.strategy).width
         return max(1, math.ceil(fill if self.settings.budget.seconds else 2 * fill))
 
 
@@ -265,8 +266,8 @@ async def execute(
 
 def _allotment(planned: Plan, run: RunDirectory, setup: Setup, tokens: int) -> Allotment:
     spent = sum(r["usage"]["generated_tokens"] for r in read_records(run.path)) if run.done else 0
-    selector = getattr(planned.strategy, "selector", None)
-    by_score = selector is not None and selector(planned.settings.verifier) == "weighted"
+    strategy = planned.strategy
+    by_score = isinstance(strategy, BestOfN) and strategy.selector(planned.settings.verifier) == "weighted"
     return Allotment(
         planned.strategy, setup,
         tokens=tokens, most=planned.n, policy=planned.policy, by_score=by_score, spent=spent,

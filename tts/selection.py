@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeGuard
 
+from tts.errors import InputError
 from tts.types import Candidate
 
 Score = Callable[[Candidate], float | None]
@@ -74,6 +75,12 @@ BY_VERIFIER: tuple[ByVerifier, ...] = ("highest", "weighted", "filtered", "produ
 def goes_by_verifier(select: str) -> TypeGuard[ByVerifier]:
     """Whether a selector does."""
     return select in BY_VERIFIER
+
+
+def demand_verifier(select: str, verifier: str | None) -> None:
+    """Raises InputError where a selector goes by a verifier's scores and there is none."""
+    if verifier is None and select in (*BY_VERIFIER, "hierarchical"):
+        raise InputError(f"-o select={select} goes by a verifier's scores", "--verifier NAME")
 
 
 def choose(

@@ -7,7 +7,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from tts import catalog
 from tts.benchmarks import Benchmark, Columns
 from tts.errors import InputError
-from tts.selection import BY_VERIFIER
 from tts.strategies import STRATEGIES, VOTING
+from tts.strategies.declared import declared
 from tts.types import Budget, Sampling, Strategy
 from tts.verify import cards
 from tts.verify.cards import Card
-from tts.verify.confidence import NEEDS_TOP
 
 DEFAULT_MAX_TOKENS = 2048
 DEFAULT_MODEL = {"vllm": "nano", "scripted": "scripted"}
@@ -94,12 +93,9 @@ class Settings(BaseModel):
         """
         longest = self.max_tokens or (benchmark.max_tokens if benchmark else None) or DEFAULT_MAX_TOKENS
         asked = Sampling(self.temperature, self.top_p, self.top_k, self.min_p, longest)
-        shape = getattr(strategy, "sampling", None)
-        shaped: Sampling = shape(asked, self.verifier) if shape else asked
+        shaped = declared(strategy).sampling(asked, self.verifier)
         card = load_verifier(self)[0] if self.verifier else None
-        if isinstance(card, cards.ConfidenceCard) and card.measure in NEEDS_TOP:
-            return replace(shaped, top_logprobs=max(shaped.top_logprobs, card.top))
-        return shaped
+        return card.sampling(shaped) if isinstance(card, cards.ConfidenceCard) else shaped
 
 
 def resolve(given: Mapping[str, Any], config: Path | None) -> Settings:
@@ -137,8 +133,8 @@ def _check_combinations(settings: Settings) -> None:
     if settings.engine != "server" and settings.base_url:
         raise InputError("--base-url is for --engine server", "add --engine server")
     strategy = build_strategy(settings)
-    takes_verifier = getattr(strategy, "takes_verifier", False)
-    if settings.verifier and not takes_verifier:
+    said = declared(strategy)
+    if settings.verifier and not said.takes_verifier:
         raise InputError(
             f"strategy {settings.strategy!r} uses no verifier",
             "best-of-n, self-consistency, infty-think, searches do",
@@ -146,14 +142,11 @@ def _check_combinations(settings: Settings) -> None:
     for option in ("verifier_model", "verifier_url"):
         if getattr(settings, option) is not None and not settings.verifier:
             raise InputError(f"--{option.replace('_', '-')} needs --verifier NAME")
-    if check := getattr(strategy, "check", None):
-        check(settings.verifier)
+    said.check(settings.verifier)
     if settings.verifier:
         check_verifier(settings, strategy)
-    elif getattr(strategy, "needs_verifier", False):
+    elif said.needs_verifier:
         raise InputError(f"strategy {settings.strategy!r} goes by a verifier's scores", "--verifier NAME")
-    elif takes_verifier and (select := getattr(strategy, "select", None)) in (*BY_VERIFIER, "hierarchical"):
-        raise InputError(f"-o select={select} goes by a verifier's scores", "--verifier NAME")
     if settings.against_uniform and not settings.total_tokens:
         raise InputError("--against-uniform compares two ways of spending --total-tokens", "--total-tokens T")
     if settings.total_tokens and settings.strategy not in VOTING:
@@ -161,7 +154,7 @@ def _check_combinations(settings: Settings) -> None:
             f"--total-tokens gives out samples one by one: strategy {settings.strategy!r} does not vote",
             "-s " + " or ".join(VOTING),
         )
-    if settings.total_tokens and getattr(strategy, "aborts", False):
+    if settings.total_tokens and said.aborts:
         raise InputError("--total-tokens decides by itself when a problem has enough", "without -o stop=")
     if settings.total_tokens and settings.verifier:
         card, _ = load_verifier(settings)
@@ -170,11 +163,8 @@ def _check_combinations(settings: Settings) -> None:
                 f"--total-tokens gives out samples one by one: {settings.verifier!r} compares all at the end",
                 "a judge of single responses: --verifier judge-score",
             )
-    if settings.temperature == 0 and getattr(strategy, "n", 1) > 1:
-        raise InputError(
-            f"at temperature 0 all {getattr(strategy, 'n', 1)} samples would be the same",
-            "-n 1, or a temperature above 0",
-        )
+    if settings.temperature == 0 and said.n > 1:
+        raise InputError(f"at temperature 0 all {said.n} samples would be the same", "-n 1, or a temperature above 0")
 
 
 def check_verifier(settings: Settings, strategy: Strategy) -> None:
@@ -184,9 +174,15 @@ def check_verifier(settings: Settings, strategy: Strategy) -> None:
         InputError: there is none by that name, its model or prompt is missing, or the strategy cannot use its kind.
     """
     card, _ = load_verifier(settings)
+    said = declared(strategy)
+    if isinstance(card, cards.ConfidenceCard) and card.grouped and said.piecewise:
+        raise InputError(
+            f"strategy {settings.strategy!r} writes a response piece by piece; {settings.verifier!r} is of a whole one",
+            "--verifier logprob-mean, perplexity, self-certainty or entropy",
+        )
     if isinstance(card, cards.JudgeCard):
         catalog.find("prompts", card.prompt)
-        if card.method == "pairwise" and not getattr(strategy, "scores_together", False):
+        if card.method == "pairwise" and not said.scores_together:
             raise InputError(
                 f"strategy {settings.strategy!r} scores one response at a time; {settings.verifier!r} compares several",
                 "best-of-n and self-consistency take it",

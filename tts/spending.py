@@ -33,7 +33,7 @@ def paired(a: Path, b: Path) -> tuple[float, float | None, int]:
     return fmean(differences), Z95 * stdev(differences) / math.sqrt(len(differences)), len(differences)
 
 
-def beside(adaptive: Path, uniform: Path) -> tuple[list[dict[str, Any]], str]:
+def side_by_side(adaptive: Path, uniform: Path) -> tuple[list[dict[str, Any]], str]:
     """Rows of a table, and the paired difference in words."""
     rows = []
     for name, run in (("adaptive", adaptive), ("uniform", uniform)):

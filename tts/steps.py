@@ -26,6 +26,7 @@ class Stepwise:
 
     takes_verifier: ClassVar[bool] = True
     needs_verifier: ClassVar[bool] = True
+    piecewise: ClassVar[bool] = True
 
     step: StepKind = field(default="separator", metadata={"help": "what ends a step"})
     separator: str | None = field(

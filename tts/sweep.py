@@ -16,6 +16,7 @@ from typing import Any
 
 from tts.errors import InputError
 from tts.settings import Settings, build_strategy, resolve
+from tts.strategies.declared import declared
 
 LISTS = ("base_url", "reuse")
 """Options that are lists by themselves, and so are no axes."""
@@ -69,7 +70,7 @@ def read(path: Path) -> list[Cell]:
     settings = [_settings(point, path) for point in points]
     cells = [Cell(name, s) for name, s in zip(names, settings, strict=True)]
     loads = list(dict.fromkeys(cell.load for cell in cells))
-    return sorted(cells, key=lambda c: (loads.index(c.load), -int(getattr(build_strategy(c.settings), "n", 1))))
+    return sorted(cells, key=lambda c: (loads.index(c.load), -declared(build_strategy(c.settings)).n))
 
 
 def _points(block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -40,6 +40,7 @@ async def engines_for(
     """
     from tts import engines
     from tts.settings import DEFAULT_MODEL, build_strategy, load_verifier
+    from tts.strategies.declared import declared
 
     kind = settings.engine if policy else "scripted"
     model = settings.model or DEFAULT_MODEL.get(kind) if policy else None
@@ -57,9 +58,7 @@ async def engines_for(
                 base_urls=settings.base_url,
                 log=log,
                 may_abort=bool(
-                    settings.budget.seconds
-                    or settings.total_seconds
-                    or getattr(build_strategy(settings), "aborts", False)
+                    settings.budget.seconds or settings.total_seconds or declared(build_strategy(settings)).aborts
                 ),
                 beside_verifier=_shares_memory(settings),
             )

@@ -153,7 +153,7 @@ def _print_plans(plans: list[Plan], settings: Settings) -> None:
             "revision": p.benchmark.revision,
             "problems": len(p.examples),
             "repeats": p.repeats,
-            "requests": p.requests,
+            "samples": p.samples,
             "strategy": {"name": settings.strategy, **strategy_record(p.strategy)},
             "sampling": p.identity()["sampling"],
             "prompt": p.prompt,
@@ -161,7 +161,7 @@ def _print_plans(plans: list[Plan], settings: Settings) -> None:
         }
         for p in plans
     ]
-    console.say_json({"config": as_config(settings), "runs": runs, "requests": sum(p.requests for p in plans)})
+    console.say_json({"config": as_config(settings), "runs": runs, "samples": sum(p.samples for p in plans)})
 
 
 async def _evaluate(plans: list[Plan], settings: Settings, as_json: bool) -> int:
@@ -245,10 +245,10 @@ def _deliver(plans: list[Plan], contents: list[dict[str, Any]], settings: Settin
 
 def _compare(plans: list[Plan]) -> None:
     """The adaptive run of each benchmark beside the uniform one."""
-    from tts.spending import beside
+    from tts.spending import side_by_side
 
     for adaptive, uniform in zip(plans[::2], plans[1::2], strict=True):
-        rows, difference = beside(adaptive.output, uniform.output)
+        rows, difference = side_by_side(adaptive.output, uniform.output)
         console.table("the same budget, spent two ways", tuple(rows[0]), (tuple(row.values()) for row in rows))
         console.say(difference)
 

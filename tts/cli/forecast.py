@@ -1,4 +1,4 @@
-"""`tts plan FILE`: a sweep's requests, tokens, minutes and memory, from a sample of each benchmark on each engine."""
+"""`tts plan FILE`: a sweep's samples, tokens, minutes and memory, from a sample of each benchmark on each engine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def forecast_sweep(file: Path, problems: int, as_json: bool) -> int:
         code, rows, models = drive(_forecast(pairs, problems, Path(folder)))
     if not rows:
         return code
-    total = {"run": "all", "requests": sum(r["requests"] for r in rows), "tokens": sum(r["tokens"] for r in rows)}
+    total = {"run": "all", "samples": sum(r["samples"] for r in rows), "tokens": sum(r["tokens"] for r in rows)}
     total["minutes"] = round(sum(r["minutes"] for r in rows), 1)
     if as_json:
         console.say_json({"runs": rows, "total": total, "models": models})
@@ -71,11 +71,11 @@ async def _forecast(
                         if sample is None:
                             return 130, rows, models
                         found[key] = sample
-                    taken = forecast(planned.requests, found[key])
+                    taken = forecast(planned.samples, found[key])
                     rows.append(
                         {
                             "run": cell.name,
-                            "requests": taken.requests,
+                            "samples": taken.samples,
                             "tokens": round(taken.generated_tokens),
                             "tokens a response": round(found[key].generated_tokens),
                             "truncated": f"{100 * found[key].truncated:.0f} %",

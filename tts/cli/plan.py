@@ -29,7 +29,7 @@ def plan(
     length: Annotated[int, typer.Option("--length", help="Tokens of a response.", min=1)] = 1024,
     json: o.Json = False,
 ) -> None:
-    """Forecast a sweep: requests, tokens, minutes and memory, from a few problems of each benchmark solved beforehand.
+    """Forecast a sweep: samples, tokens, minutes and memory, from a few problems of each benchmark solved beforehand.
 
     With --match: how many times as much inference a smaller model (-m) may do for the cost of a larger one.
     """

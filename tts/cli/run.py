@@ -58,18 +58,19 @@ def run(
     """Answer one question, or each of a file's, with the strategy; the answer goes to stdout."""
     given = {k: v for k, v in locals().items() if k not in ("question", "input", "config", "json", "dry_run")}
     from tts.settings import as_config, build_strategy, resolve, strategy_record
+    from tts.strategies.declared import declared
 
     settings = resolve(given, config)
     benchmark = _questions(question, input, settings)
     if dry_run:
         chosen = build_strategy(settings)
-        requests = len(benchmark.examples) * getattr(chosen, "n", 1)
+        samples = len(benchmark.examples) * declared(chosen).n
         console.say_json(
             {
                 "config": as_config(settings),
                 "strategy": {"name": settings.strategy, **strategy_record(chosen)},
                 "problems": len(benchmark.examples),
-                "requests": requests,
+                "samples": samples,
             }
         )
         return

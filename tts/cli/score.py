@@ -42,8 +42,20 @@ def score(
         given["strategy"], given["option"] = "best-of-n", ()
         config = {k: v for k, v in config.items() if k not in ("strategy", "option", "n")}
     settings = resolve({**config, **{k: v for k, v in given.items() if v is not None}}, None)
+    _demand_groups(settings, manifest)
     problems = _problems(settings, manifest)
     raise typer.Exit(drive(_score(run, settings, problems, manifest, json)))
+
+
+def _demand_groups(settings: Settings, manifest: dict[str, Any]) -> None:
+    """Raises InputError where the verifier is of groups of tokens that the run's completions have not."""
+    from tts.settings import load_verifier
+    from tts.types import Sampling
+    from tts.verify.cards import ConfidenceCard
+
+    card, _ = load_verifier(settings)
+    if isinstance(card, ConfidenceCard):
+        card.demand_groups(Sampling(**manifest["identity"]["sampling"]))
 
 
 def _problems(settings: Settings, manifest: dict[str, Any]) -> dict[str, Problem]:

@@ -68,7 +68,7 @@ def _print(cells: list[Cell], plans: list[Plan], as_json: bool) -> None:
             "strategy": p.settings.strategy,
             "n": p.n,
             "problems": len(p.examples),
-            "requests": p.requests,
+            "samples": p.samples,
         }
         for cell, p in zip(cells, plans, strict=True)
     ]
@@ -76,7 +76,7 @@ def _print(cells: list[Cell], plans: list[Plan], as_json: bool) -> None:
         return console.say_json(rows)
     console.table(None, list(rows[0]), [list(row.values()) for row in rows])
     loads = len({cell.load for cell in cells})
-    return console.say(f"{len(rows)} runs, {loads} engine loads, {sum(p.requests for p in plans):,} requests at most")
+    return console.say(f"{len(rows)} runs, {loads} engine loads, {sum(p.samples for p in plans):,} samples at most")
 
 
 async def _sweep(file: Path, cells: list[Cell], plans: list[Plan], folder: Path, as_json: bool) -> int:

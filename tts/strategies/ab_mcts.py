@@ -37,6 +37,11 @@ class ABMCTS:
         if importlib.util.find_spec("treequest") is None:
             raise InputError("ab-mcts needs the treequest library", "pip install 'tts-reasoning[abmcts]'")
 
+    @property
+    def width(self) -> int:
+        """Answers that are in flight at once."""
+        return self.parallel
+
     async def solve(self, problem: Problem, session: Session) -> Solution:
         import treequest
 

@@ -39,6 +39,11 @@ class BeamSearch(Stepwise):
         super().__post_init__()
         whole(self.n, self.width)
 
+    @property
+    def aborts(self) -> bool:
+        """Whether steps may be cut in mid-flight: what was foreseen and not kept."""
+        return self.speculate
+
     async def solve(self, problem: Problem, session: Session) -> Solution:
         tree = Tree(session, session.ask(problem), self)
         kept = self.n // self.width

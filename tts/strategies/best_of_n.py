@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from tts.errors import RequestError
-from tts.selection import SCORERS, by_verifier, choose, goes_by_verifier, majority
+from tts.selection import SCORERS, by_verifier, choose, demand_verifier, goes_by_verifier, majority
 from tts.session import Session
 from tts.types import Candidate, Problem, Sampling, Solution
 
@@ -41,6 +41,10 @@ class BestOfN:
     )
     top: int = field(default=20, metadata={"help": "log-probabilities a position for confidences", "min": 1})
     window: int = field(default=2048, metadata={"help": "tokens of a group, for its confidence", "min": 1})
+
+    def check(self, verifier: str | None) -> None:
+        """Raises InputError where the selector needs a verifier and there is none."""
+        demand_verifier(self.select, verifier)
 
     def selector(self, verifier: str | None) -> str:
         """What `auto` comes to."""

@@ -10,7 +10,9 @@ from tts.errors import InputError
 from tts.policy import DEFAULT, Choice, Policy, doubt, entropy, load
 from tts.selection import by_verifier, majority
 from tts.session import Session
-from tts.types import Candidate, Problem, Sampling, Solution, Strategy
+from tts.strategies.best_of_n import BestOfN
+from tts.strategies.self_consistency import SelfConsistency
+from tts.types import Candidate, Problem, Solution, Strategy
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,26 @@ class ComputeOptimal:
         default=0.0, metadata={"help": "budget a problem to look up; 0: the policy's largest", "min": 0}
     )
 
+    @property
+    def n(self) -> int:
+        """The first samples; a strategy of the policy may draw more."""
+        return self._policy().probe
+
+    @property
+    def width(self) -> int:
+        """The first samples are in flight alone."""
+        return self.n
+
+    @property
+    def inside(self) -> tuple[Strategy, ...]:
+        """The policy's strategies: what any of them declares is passed on."""
+        return tuple(_build(choice) for b in self._policy().bins for choice in b.choices)
+
     def _policy(self) -> Policy:
         return load(self.policy) if self.policy else DEFAULT
 
-    def sampling(self, asked: Sampling, verifier: str | None) -> Sampling:
-        """The run's sampling with what any of the policy's strategies needs to know of each token.
-
-        Raises:
-            InputError: the policy cannot be read, or needs what this run has not.
-        """
+    def check(self, verifier: str | None) -> None:
+        """Raises InputError where the policy cannot be read, or needs what this run has not."""
         policy = self._policy()
         if policy.measure == "oracle":
             raise InputError(f"{self.policy} places questions by their targets: it is for analysis", "--measure score")
@@ -45,11 +58,6 @@ class ComputeOptimal:
             raise InputError(
                 f"{self.policy} was calibrated with verifier {policy.verifier!r}", f"--verifier {policy.verifier}"
             )
-        for choice in (c for b in policy.bins for c in b.choices):
-            inner = _build(choice, 0)
-            shape = getattr(inner, "sampling", None)
-            asked = shape(asked, verifier) if shape else asked
-        return asked
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
         policy, prompt = self._policy(), session.ask(problem)
@@ -68,20 +76,19 @@ class ComputeOptimal:
         return await _with_probe(solution, probe, {"placed": placed}, session)
 
 
-def _build(choice: Choice, drawn: int) -> Strategy:
+def _build(choice: Choice, drawn: int = 0) -> Strategy:
     """The strategy of a choice; one that draws independent samples gets no fewer than are drawn already."""
-    from tts.strategies import STRATEGIES, VOTING
+    from tts.strategies import STRATEGIES
 
     kinds: Mapping[str, Any] = STRATEGIES
-    if choice.strategy not in kinds:
-        raise InputError(f"the policy asks for strategy {choice.strategy!r}, which there is not")
-    options = dict(choice.options)
-    if choice.strategy in VOTING:
-        options["n"] = max(options.get("n", 1), drawn, 1)
+    if choice.strategy not in kinds or kinds[choice.strategy] is ComputeOptimal:
+        raise InputError(f"the policy asks for strategy {choice.strategy!r}, which it cannot have")
     try:
-        built: Strategy = kinds[choice.strategy](**options)
+        built: Strategy = kinds[choice.strategy](**choice.options)
     except TypeError as error:
         raise InputError(f"the policy's options do not fit strategy {choice.strategy!r}: {error}") from error
+    if isinstance(built, SelfConsistency | BestOfN):
+        return replace(built, n=max(built.n, drawn))
     return built
 
 

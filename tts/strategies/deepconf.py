@@ -36,7 +36,7 @@ class DeepConf:
 
     @property
     def width(self) -> int:
-        """Samples of one problem that are worth having in flight at once."""
+        """Samples of one problem that are in flight at once."""
         return self.n if self.mode == "offline" else min(self.n, self.warmup)
 
     @property

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tts.session import Session
 from tts.steps import Stepwise
 from tts.strategies.beam import whole
-from tts.tree import Path, Select, Tree, best, concluded, prune
+from tts.strategies.step_best_of_n import climb
+from tts.tree import Select, Tree, concluded
 from tts.types import Problem, Solution
 from tts.waiting import together
-
-
-def keep(paths: Sequence[Path], width: int = 1) -> list[Path]:
-    """The best path of a subtree."""
-    return best(paths, width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +33,5 @@ class DVTS(Stepwise):
     async def solve(self, problem: Problem, session: Session) -> Solution:
         prompt = session.ask(problem)
         trees = [Tree(part, prompt, self) for part in session.branches(self.n // self.width)]
-        await together(self._search(tree) for tree in trees)
+        await together(climb(tree, self.width) for tree in trees)
         return await concluded(session, trees, self.select)
-
-    async def _search(self, tree: Tree) -> None:
-        path = tree.root
-        for depth in range(1, self.max_steps + 1):
-            paths = await tree.grow([path] * self.width)
-            if not paths:
-                break
-            (path,) = keep(paths)
-            prune(paths, [path], depth)
-            if not path.live:
-                break

@@ -28,6 +28,7 @@ class InftyThink:
     """
 
     takes_verifier: ClassVar[bool] = True
+    piecewise: ClassVar[bool] = True
     templates: ClassVar[tuple[str, ...]] = ("infty-round", "infty-history", "infty-prompted", "infty-sum-up")
 
     n: int = field(default=1, metadata={"help": "chains", "min": 1})
@@ -58,6 +59,7 @@ class InftyThink:
 
     def check(self, verifier: str | None) -> None:
         """Raises InputError where an option needs a verifier and there is none."""
+        self._selection(verifier).check(verifier)
         if verifier is None and (self.summaries > 1 or self.drop > 0):
             raise InputError("-o summaries and drop go by a verifier's scores", "--verifier NAME")
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from tts.attempts import Attempts
 from tts.errors import InputError
+from tts.selection import demand_verifier
 from tts.session import Session
 from tts.tree import demand_scores, drawn, elected
 from tts.types import Candidate, Problem, Solution
@@ -40,6 +41,15 @@ class Revise:
             raise InputError(
                 f"-n {self.n} is not a multiple of -o chains={self.chains}", f"-n {near} or -n {near + self.chains}"
             )
+
+    @property
+    def width(self) -> int:
+        """Attempts that are in flight at once."""
+        return self.chains
+
+    def check(self, verifier: str | None) -> None:
+        """Raises InputError where the choice needs a verifier and there is none."""
+        demand_verifier(self.select, verifier)
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
         chains = [Attempts(part, problem) for part in session.branches(self.chains)]

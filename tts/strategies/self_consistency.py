@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, ClassVar, Literal
 
-from tts.selection import by_verifier, choose, goes_by_verifier, majority
+from tts.selection import by_verifier, choose, demand_verifier, goes_by_verifier, majority
 from tts.session import WAVE, Session
 from tts.stopping import Rule, stops
 from tts.types import Candidate, Problem, Prompt, Solution
@@ -41,7 +41,7 @@ class SelfConsistency:
 
     @property
     def width(self) -> int:
-        """Samples of one problem that are worth having in flight at once."""
+        """Samples of one problem that are in flight at once."""
         return self.n if self.stop == "never" else min(self.n, WAVE)
 
     @property
@@ -52,6 +52,10 @@ class SelfConsistency:
     def selector(self, verifier: str | None) -> str:
         """What `auto` comes to."""
         return self.select if self.select != "auto" else "weighted" if verifier else "majority"
+
+    def check(self, verifier: str | None) -> None:
+        """Raises InputError where the votes need a verifier and there is none."""
+        demand_verifier(self.select, verifier)
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
         prompt, details = session.ask(problem), dict[str, Any]()

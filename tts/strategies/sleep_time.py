@@ -13,7 +13,7 @@ from tts.errors import RequestError
 from tts.notes import Notes, NotesStore, Recipe, context_hash
 from tts.session import Session
 from tts.strategies.single import Single
-from tts.types import Completion, Problem, Prompt, Sampling, Solution, Strategy
+from tts.types import Completion, Problem, Prompt, Solution, Strategy
 
 TEMPLATES = ("sleep-notes", "sleep-rethink")
 
@@ -104,22 +104,9 @@ class SleepTime:
     store: str = field(default="", metadata={"help": "a notes store to look in, and to keep new notes in"})
 
     @property
-    def n(self) -> int:
-        return int(getattr(self.inner, "n", 1))
-
-    @property
-    def takes_verifier(self) -> bool:
-        return bool(getattr(self.inner, "takes_verifier", False))
-
-    @property
-    def select(self) -> Any:
-        return getattr(self.inner, "select", None)
-
-    def sampling(self, asked: Sampling, verifier: str | None) -> Sampling:
-        """As the inner strategy wants it."""
-        shape = getattr(self.inner, "sampling", None)
-        shaped: Sampling = shape(asked, verifier) if shape else asked
-        return shaped
+    def inside(self) -> tuple[Strategy, ...]:
+        """The strategy that does the work: what it declares is passed on."""
+        return (self.inner,)
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
         context = "" if self.ablate == "context" else (problem.context or "")

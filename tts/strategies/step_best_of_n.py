@@ -23,13 +23,16 @@ class StepBestOfN(Stepwise):
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
         tree = Tree(session, session.ask(problem), self)
-        path = tree.root
-        for depth in range(1, self.max_steps + 1):
-            steps = await tree.grow([path] * self.n)
-            if not steps:
-                break
-            (path,) = best(steps, 1)
-            prune(steps, [path], depth)
-            if not path.live:
-                break
+        await climb(tree, self.n)
         return await concluded(session, [tree], self.select)
+
+
+async def climb(tree: Tree, width: int) -> None:
+    """From the root, go on with the best of `width` next steps until the path ends, or the budget does."""
+    path, depth = tree.root, 0
+    while path.live:
+        steps = await tree.grow([path] * width)
+        if not steps:
+            break
+        (path,), depth = best(steps, 1), depth + 1
+        prune(steps, [path], depth)

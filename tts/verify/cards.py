@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tts import catalog
-from tts.errors import CatalogError
+from tts.errors import CatalogError, InputError
 from tts.selection import Aggregation
+from tts.types import Sampling
 
 Head = Literal["token-classification", "scalar", "generative"]
 
@@ -104,15 +106,48 @@ class JudgeCard(_Card):
 
 
 class ConfidenceCard(_Card):
-    """How sure the policy was of its own tokens; `top` log-probabilities a position where the measure needs them."""
+    """How sure the policy was of its own tokens; `top` log-probabilities a position where the measure needs them, and
+    for a group's confidence `window` tokens a group.
+    """
 
     kind: Literal["confidence"]
-    measure: Literal["logprob-mean", "perplexity", "self-certainty", "entropy"]
+    measure: Literal["logprob-mean", "perplexity", "self-certainty", "entropy", "group-confidence", "tail-confidence"]
     top: int = Field(20, ge=1)
+    window: int = Field(2048, ge=1)
 
     @property
     def head(self) -> str:
         return self.measure
+
+    @property
+    def grouped(self) -> bool:
+        """Whether it is of groups of tokens, which cannot be put together from those of a response's pieces."""
+        return self.measure in ("group-confidence", "tail-confidence")
+
+    def sampling(self, asked: Sampling) -> Sampling:
+        """The sampling with what the measure needs to know of each token.
+
+        Raises:
+            InputError: groups of another size are asked for already, and a completion has those of one size.
+        """
+        if self.grouped:
+            if asked.confidence_window:
+                self.demand_groups(asked)
+            return replace(asked, top_logprobs=self.top, confidence_window=self.window)
+        if self.measure in ("self-certainty", "entropy"):
+            return replace(asked, top_logprobs=max(asked.top_logprobs, self.top))
+        return asked
+
+    def demand_groups(self, made: Sampling) -> None:
+        """Raises InputError where completions sampled so have no confidence of groups as the measure wants them."""
+        window, top = made.confidence_window, made.top_logprobs
+        if self.grouped and (window, top) != (self.window, self.top):
+            has = f"groups of {window} by {top}" if window else "none"
+            raise InputError(
+                f"verifier {self.name!r} is of groups of {self.window} tokens, by {self.top} log-probabilities a "
+                f"token; the run has {has}",
+                "a card of your own with the run's window and top" if window else f"a run with --verifier {self.name}",
+            )
 
 
 class ScriptedCard(_Card):

@@ -11,9 +11,6 @@ from tts.verify.cards import ConfidenceCard
 if TYPE_CHECKING:
     from tts.session import Session
 
-NEEDS_TOP = ("self-certainty", "entropy")
-"""Measures that want more of a position than the token that was sampled there."""
-
 
 class ConfidenceVerifier:
     """A completion's confidence, never negative and higher where the policy was surer.
@@ -21,6 +18,8 @@ class ConfidenceVerifier:
     `logprob-mean`: exp of the mean log-probability, the geometric mean of the tokens' probabilities; `perplexity` is
     its inverse and gives the same score under its usual name. `self-certainty`: mean KL from the uniform distribution
     in nats (Kang et al. 2025, arXiv:2502.18581). `entropy`: exp of minus the mean entropy of the next token in nats.
+    `group-confidence`: the negative mean log-probability in nats of the likeliest tokens, over the window of tokens
+    where that is lowest; `tail-confidence`: over the last window (Fu et al. 2025, arXiv:2508.15260, section 3.1).
     """
 
     key: str | None = None
@@ -44,6 +43,10 @@ class ConfidenceVerifier:
                 return completion.self_certainty
             case "entropy":
                 return None if completion.entropy is None else math.exp(-completion.entropy)
+            case "group-confidence":
+                return completion.group_confidence
+            case "tail-confidence":
+                return completion.tail_confidence
 
     async def abort(self, request_id: str) -> None: ...
 
