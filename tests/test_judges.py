@@ -131,7 +131,10 @@ def test_a_thought_is_not_judged(sessions: Any) -> None:
     assert found[0].value == 0.1
 
 
-SURE = Completion("a b", "stop", generated_tokens=2, logprob_sum=-1.0, self_certainty=3.5, entropy=0.25)
+SURE = Completion(
+    "a b", "stop", generated_tokens=2, logprob_sum=-1.0, self_certainty=3.5, entropy=0.25, group_confidence=1.5,
+    tail_confidence=2.5,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -141,6 +144,8 @@ SURE = Completion("a b", "stop", generated_tokens=2, logprob_sum=-1.0, self_cert
         ("perplexity", math.exp(-0.5)),
         ("self-certainty", 3.5),
         ("entropy", math.exp(-0.25)),
+        ("group-confidence", 1.5),
+        ("tail-confidence", 2.5),
     ],
 )
 def test_confidence_is_read_from_the_completion(sessions: Any, name: str, value: float) -> None:
