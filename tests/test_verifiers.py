@@ -32,7 +32,7 @@ class Blocks:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.calls: list[tuple[int, int]] = []
-        self.fail = 0
+        self.fail, self.seconds = 0, 0.001
         self._engine = ScriptedEngine()
         self._blocks: set[tuple[int, ...]] = set()
 
@@ -54,7 +54,7 @@ class Blocks:
         found = hits[-1] if hits else 0
         self._blocks.update(ids[:end] for end in ends)
         self.calls.append((len(ids), found))
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self.seconds)
         if self.fail:
             self.fail -= 1
             raise RequestError("refused")
@@ -149,6 +149,27 @@ def test_one_that_waited_for_a_request_that_failed_asks_itself() -> None:
         first, second = await asyncio.gather(score(who, *STEPS[:2]), score(who, *STEPS[:2]), return_exceptions=True)
         assert isinstance(first, RequestError)
         assert second.steps == (await score(verifier(Blocks()), *STEPS[:2])).steps
+
+    asyncio.run(main())
+
+
+def test_one_that_waits_for_anothers_request_can_be_aborted() -> None:
+    async def main() -> None:
+        scorer = Blocks()
+        scorer.seconds = 0.2
+        who = verifier(scorer)
+
+        async def scored(request_id: str) -> Any:
+            return await who.score(ASKED, Completion("\n\n".join(STEPS[:2]), "stop"), SESSION, request_id)
+
+        owner, waiter = asyncio.ensure_future(scored("owner")), asyncio.ensure_future(scored("waiter"))
+        await asyncio.sleep(0.02)
+        await who.abort("waiter")
+        with pytest.raises(RequestError, match="aborted"):
+            await asyncio.wait_for(waiter, 0.1)
+        assert len((await owner).steps) == 2
+        await who.abort("waiter")
+        assert (await scored("waiter")).steps == (await owner).steps
 
     asyncio.run(main())
 

@@ -80,6 +80,8 @@ class RewardVerifier:
         self._scorer = scorer
         self._memo = memo or Memo()
         self._in_flight: dict[bytes, asyncio.Future[None]] = {}
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        """Scorings that wait for what another has asked for, by their request."""
         # A SentencePiece tokenizer puts a blank of its own before the one token that a separator should be.
         if len(scorer.encode(card.separator)) > 2:
             raise EngineUnavailable(
@@ -131,7 +133,7 @@ class RewardVerifier:
                 return tuple(known[i] for i in range(len(keys))), tokens, cached
             others = [self._in_flight[keys[i]] for i in missing if keys[i] in self._in_flight]
             if others and (reread or len(others) == len(missing)):
-                await asyncio.wait(others)
+                await self._wait(others, request_id)
                 continue
             self.rereads += reread
             length = ends[missing[-1]] + 1
@@ -142,6 +144,23 @@ class RewardVerifier:
                     self._memo.put(keys[i], known[i])
             tokens, cached = tokens + length, cached + reading.cached_tokens
             reread = True
+
+    async def _wait(self, others: Sequence[asyncio.Future[None]], request_id: str) -> None:
+        """Wait for scores that others have asked for.
+
+        Raises:
+            RequestError: this scoring was aborted meanwhile.
+        """
+        aborted = self._waiting[request_id] = asyncio.get_running_loop().create_future()
+        pending = set(others)
+        try:
+            while pending and not aborted.done():
+                await asyncio.wait({*pending, aborted}, return_when=asyncio.FIRST_COMPLETED)
+                pending = {other for other in pending if not other.done()}
+        finally:
+            self._waiting.pop(request_id, None)
+        if aborted.done():
+            raise RequestError(f"verifier {self.name!r}: the scoring was aborted")
 
     async def _ask(self, ids: Sequence[int], ends: Mapping[bytes, int], request_id: str, *, cached: bool) -> Reading:
         """One request, known to others that want the same scores while it lasts."""
@@ -166,6 +185,8 @@ class RewardVerifier:
         return weights[0 if card.head == "generative" else card.positive] / math.fsum(weights)
 
     async def abort(self, request_id: str) -> None:
+        if waiting := self._waiting.pop(request_id, None):
+            waiting.set_result(None)
         await self._scorer.abort(request_id)
 
     async def close(self) -> None:
