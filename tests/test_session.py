@@ -138,6 +138,30 @@ def test_leaving_a_stream_aborts_the_rest(sessions: Any) -> None:
     asyncio.run(asyncio.wait_for(main(), 10))
 
 
+def test_a_call_dropped_before_it_was_sent_is_not_sent(sessions: Any) -> None:
+    async def main() -> None:
+        async with sessions(lambda p, s: Reply(TEN, latency=5.0)) as session:
+            (call,) = session.submit([session.ask(session.problem)])
+            await call.drop()
+            assert await call is None
+            assert session.usage.calls == session.usage.generated_tokens == 0
+            assert not session._calls.in_flight
+
+    asyncio.run(asyncio.wait_for(main(), 2))
+
+
+def test_what_finished_and_was_not_taken_from_a_stream_is_wasted(sessions: Any) -> None:
+    async def main() -> None:
+        async with sessions(lambda p, s: Reply(TEN, latency=0.05)) as session:
+            async with session.stream(session.ask(session.problem), 4) as stream:
+                async for _ in stream:
+                    break
+            assert session.usage.generated_tokens == 4 * 10
+            assert session.usage.wasted_tokens == 3 * 10
+
+    asyncio.run(asyncio.wait_for(main(), 5))
+
+
 def test_a_prompt_that_does_not_fit_is_a_request_error(sessions: Any) -> None:
     with pytest.raises(RequestError, match="the model takes 5"):
         asyncio.run(_sample(sessions, 1, max_model_len=5))

@@ -7,7 +7,7 @@ import copy
 import hashlib
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -224,10 +224,9 @@ class Calls:
 
     async def stream(self, calls: Sequence[Call]) -> AsyncGenerator[Completion, None]:
         """Completions as they finish, those in the journal first; closing it aborts the rest."""
-        engine = self._setup.engine
         waiting = deque(calls)
-        width = len(calls) if engine.by_priority else WAVE
-        tasks: dict[asyncio.Task[Completion | None], Call] = {}
+        width = len(calls) if self._setup.engine.by_priority else WAVE
+        tasks: dict[asyncio.Future[Completion | None], Call] = {}
         try:
             for call in [c for c in waiting if self.known(c) is not None]:
                 waiting.remove(call)
@@ -245,17 +244,25 @@ class Calls:
         finally:
             for call in waiting:
                 self.release(call)
-            unfinished = [call.request_id for task, call in tasks.items() if not task.done()]
-            self._withdrawn.update(unfinished)
-            if unfinished:
-                await engine.abort(*unfinished)
-            await asyncio.gather(*tasks, return_exceptions=True)
-            self._withdrawn.difference_update(unfinished)
+            await self.withdraw(tasks)
 
-    async def abort(self, *request_ids: str) -> None:
-        """End these calls, or all in flight: each returns what there is."""
-        if ended := request_ids or tuple(self.in_flight):
-            await self._setup.engine.abort(*ended)
+    async def withdraw(self, tasks: Mapping[asyncio.Future[Completion | None], Call]) -> None:
+        """Nobody wants these any more: abort them, or keep them from being sent, and charge what they generated,
+        finished or not, as wasted.
+        """
+        unfinished = [call.request_id for task, call in tasks.items() if not task.done()]
+        self._withdrawn.update(unfinished)
+        if unfinished:
+            await self._setup.engine.abort(*unfinished)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        self._withdrawn.difference_update(unfinished)
+        late = [made.generated_tokens for made in outcomes if isinstance(made, Completion) and made.finish != "abort"]
+        self.account.charge(Usage(wasted_tokens=sum(late)))
+
+    async def abort(self) -> None:
+        """End all in flight: each returns what there is."""
+        if self.in_flight:
+            await self._setup.engine.abort(*self.in_flight)
 
     def _meter(self, key: bytes, c: Completion) -> None:
         self.draws.paid.add(key)
@@ -294,12 +301,8 @@ class Running:
         return self._task.__await__()
 
     async def drop(self) -> None:
-        """Nobody wants it any more: abort it, and charge what it generated, finished or not, as wasted."""
-        if not self._task.done():
-            await self._calls.abort(self._call.request_id)
-        (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
-        if isinstance(outcome, Completion) and outcome.finish != "abort":
-            self._calls.account.ledger.usage.wasted_tokens += outcome.generated_tokens
+        """Nobody wants it any more, finished or not."""
+        await self._calls.withdraw({self._task: self._call})
 
 
 def cost(engine: Engine, prompt: int, cached: int | None, generated: int) -> float | None:

@@ -106,7 +106,7 @@ class Session(Texts):
 
     # -- another model ----------------------------------------------------------------------------------------
 
-    def beside(self, engine: Engine) -> Session:
+    def on(self, engine: Engine) -> Session:
         """This session on another engine than the policy's, for a judge to ask: the same problem, account, journal,
         clock and budget, calls of the policy in flight left out.
         """

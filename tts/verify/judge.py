@@ -67,7 +67,7 @@ class JudgeVerifier:
             **problem.variables,
             scale=f"{self._card.scale:g}", **variables,
         )  # fmt: skip
-        asked = session if self._engine is None else session.beside(self._engine)
+        asked = session if self._engine is None else session.on(self._engine)
         return await asked.sample(asked.chat([Message("user", text)]), n, sampling)
 
     def _sampling(self) -> Sampling:
