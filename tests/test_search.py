@@ -109,8 +109,8 @@ def test_a_step_is_bounded_and_so_is_the_path() -> None:
 def test_ends_are_kept_apart_and_a_path_without_separator_goes_on(sessions: Any) -> None:
     script = lambda p, s: Reply("one two three four five six") if len(written(p)) < 60 else Reply("\\boxed{5}")  # noqa: E731
     solution, _ = solve(sessions, "beam-search", script, n=2, width=2, step_tokens=3)
-    ends = [node["finish"] for node in solution.details["tree"]]
-    assert set(ends) == {"length", "end"}
+    ends = {(node["finish"], node["ended"]) for node in solution.details["tree"]}
+    assert ends == {("length", False), ("stop", True)}
     assert solution.answer == "5"
 
 
@@ -148,7 +148,7 @@ def test_a_response_is_made_of_its_steps(sessions: Any, name: str) -> None:
     assert sum(node["tokens"] for node in nodes.values()) == session.usage.generated_tokens
     texts = set()
     for node in nodes.values():
-        if node["finish"] == "end":
+        if node["ended"]:
             text, above = "", node
             while above is not None:
                 text, above = above["text"] + text, nodes.get(above["parent"])
@@ -220,7 +220,7 @@ def test_a_finished_path_stays_and_keeps_its_score(sessions: Any) -> None:
 
     verifier = Scores(lambda text: 0.95 if "done" in text else 0.5)
     solution, _ = solve(sessions, "beam-search", script, verifier, n=8, width=2, select="highest")
-    finished = [n for n in solution.details["tree"] if n["finish"] == "end" and "done" in n["text"]]
+    finished = [n for n in solution.details["tree"] if n["ended"] and "done" in n["text"]]
     assert finished
     assert all(n["score"] == 0.95 for n in finished)
     assert solution.answer == "7"
@@ -247,7 +247,7 @@ def test_dvts_subtrees_do_not_compete(sessions: Any) -> None:
     solution, _ = solve(sessions, "dvts", n=8, width=2)
     tree = solution.details["tree"]
     assert sum(n["parent"] is None and n["pruned"] is None for n in tree) == 4
-    assert sum(n["finish"] == "end" for n in tree) == 8
+    assert sum(n["ended"] for n in tree) == 8
 
 
 def test_equal_paths_are_kept_once_if_asked(sessions: Any) -> None:
@@ -383,6 +383,28 @@ def test_a_path_that_cannot_be_scored_is_last_and_says_why(sessions: Any, bad: A
 def test_a_verifier_that_never_scores_fails_the_problem(sessions: Any, name: str) -> None:
     with pytest.raises(RequestError, match="it cannot"):
         solve(sessions, name, steps, Scores(lambda text: RequestError("it cannot")), n=4)
+
+
+def test_a_subtree_that_cannot_be_scored_leaves_the_others_their_work(sessions: Any) -> None:
+    """Four subtrees: whatever begins with an a is refused, so that subtrees with two of those end there."""
+
+    def script(prompt: str, seed: int) -> Reply:
+        return steps(prompt, seed) if written(prompt) else Reply("a\n\nx" if seed % 2 else "b\n\nx")
+
+    verifier = Scores(lambda text: RequestError("it cannot") if text.startswith("a") else 0.5)
+    solution, _ = solve(sessions, "dvts", script, verifier, n=8, width=2)
+    first = [n for n in solution.details["tree"] if n["parent"] is None]
+    refused = [a["score"] is b["score"] is None for a, b in zip(first[::2], first[1::2], strict=True)]
+    assert 0 < sum(refused) < 4, "another seed: the test needs both kinds"
+    assert solution.answer == "5"
+    assert any(c.unscored for c in solution.candidates)
+
+
+def test_a_round_that_cannot_be_scored_ends_the_search_with_what_there_is(sessions: Any) -> None:
+    verifier = Scores(lambda text: RequestError("too long") if text.count("\n\n") > 1 else 0.5)
+    solution, _ = solve(sessions, "step-best-of-n", steps, verifier, n=2)
+    assert {n["error"] for n in solution.details["tree"] if n["score"] is None} == {"too long"}
+    assert any(n["score"] == 0.5 for n in solution.details["tree"])
 
 
 def test_a_dead_verifier_is_raised(sessions: Any) -> None:

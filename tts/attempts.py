@@ -34,8 +34,10 @@ class Attempts:
 
     def add(self, prompt: Prompt, response: Completion, parent: Path | None = None, kind: str = DRAFT) -> Path:
         """Note a response."""
-        finish = "end" if response.complete else response.finish
-        path = Path(parent, prompt, kind, response, 1, response.text, response.generated_tokens, finish)
+        path = Path(
+            parent, prompt, kind, response, 1, response.text, response.generated_tokens,
+            response.finish, response.complete,
+        )  # fmt: skip
         self.paths.append(path)
         return path
 

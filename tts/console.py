@@ -153,7 +153,7 @@ def tree(title: str, nodes: Sequence[Mapping[str, Any]]) -> None:
     out().print(drawn)
 
 
-_ENDS = {"stop": "", "end": " end", "length": " cut", "abort": " aborted"}
+_FINISHES = {"stop": "", "length": " cut", "abort": " aborted"}
 
 
 def _step(node: Mapping[str, Any]) -> Text:
@@ -162,8 +162,9 @@ def _step(node: Mapping[str, Any]) -> Text:
     gone = "" if node["pruned"] is None else f" pruned at {node['pruned']}"
     error = f" ({node['error']})" if node.get("error") else ""
     line = Text(no_wrap=True, overflow="ellipsis", style="" if node["pruned"] is None else "dim")
-    line.append(score, style="bold green" if node["finish"] == "end" else "cyan")
-    line.append(f"{kind} {node['tokens']} tok{_ENDS[node['finish']]}{gone}{error}  ")
+    line.append(score, style="bold green" if node["ended"] else "cyan")
+    finish = " end" if node["ended"] else _FINISHES[node["finish"]]
+    line.append(f"{kind} {node['tokens']} tok{finish}{gone}{error}  ")
     return line.append(" ".join(node["text"].split()) or "(nothing)")
 
 

@@ -13,7 +13,7 @@ from tts.errors import RequestError
 from tts.selection import by_verifier, choose, majority
 from tts.session import Running, Session
 from tts.steps import Stepwise
-from tts.types import Candidate, Completion, Prompt, Solution, StepScores
+from tts.types import Candidate, Completion, Finish, Prompt, Solution, StepScores
 from tts.waiting import together
 
 Select = Literal["weighted", "highest", "majority"]
@@ -25,9 +25,9 @@ class Path:
     """A response as far as it has been written, and its last step.
 
     `prompt` is what its next step is asked with; `response` is all that was written, `text` and `tokens` the last step.
-    `finish` keeps apart why that ended: `stop` at a separator, `length` at a limit, `end` with the response, `abort`.
-    `cut`: a limit of the path is reached. `pruned` is the depth of the search at which it was given up. `ahead` are the
-    steps that were written only to see where it leads.
+    `finish` is the engine's word for why that ended; `ended`: the model has ended the response, which then stays as it
+    is and keeps its score. `cut`: a limit of the path is reached. `pruned` is the depth of the search at which it was
+    given up. `ahead` are the steps that were written only to see where it leads.
     """
 
     parent: Path | None
@@ -37,17 +37,13 @@ class Path:
     steps: int = 0
     text: str = ""
     tokens: int = 0
-    finish: str = "stop"
+    finish: Finish = "stop"
+    ended: bool = False
     cut: bool = False
     scores: StepScores = UNSCORED
     score: float | None = None
     pruned: int | None = None
     ahead: list[Path] = field(default_factory=list)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the model has ended it; it stays as it is then, and keeps its score."""
-        return self.finish == "end"
 
     @property
     def live(self) -> bool:
@@ -104,12 +100,13 @@ class Tree:
         lookahead: int = 0,
         scored: Callable[[Path], None] | None = None,
     ) -> list[Path]:
-        """A next step for each of `parents` (one named m times gets m), in their order; fewer where the budget ends.
-        All are asked for at once; each is scored as soon as it ends, and `scored` is told. With `lookahead`, the score
-        is that of the path gone on for so many steps at temperature 0.
+        """A next step for each of `parents` (one named m times gets m), in their order; fewer where the budget ends,
+        and none where the verifier has no score for any of them: there is nothing to go on by. All are asked for at
+        once; each is scored as soon as it ends, and `scored` is told. With `lookahead`, the score is that of the path
+        gone on for so many steps at temperature 0.
 
         Raises:
-            RequestError: a call failed, or the verifier has no score for any of them.
+            RequestError: a call failed.
             EngineDead: an engine is gone.
         """
         parents = [p for p in parents if p.live]
@@ -132,8 +129,7 @@ class Tree:
             raise
         grown = [path for (path, _), written in zip(pairs, there, strict=True) if written]
         self.paths += grown
-        demand_scores(self._session, grown)
-        return grown
+        return grown if self._session.over_budget or any(path.score is not None for path in grown) else []
 
     def foresee(self, path: Path, count: int) -> None:
         """Ask for `count` next steps of a path that will probably be kept, behind all that is surely wanted."""
@@ -166,7 +162,7 @@ class Tree:
         path.response = session.join([parent.response, completion]) if parent.response else completion
         path.prompt = session.extend(parent.prompt, completion)
         path.text, path.tokens = completion.text, completion.generated_tokens
-        path.finish = "end" if completion.complete else completion.finish
+        path.finish, path.ended = completion.finish, completion.complete
         path.steps = parent.steps + 1
         most = session.sampling.max_tokens
         path.cut = not path.ended and (
@@ -208,9 +204,14 @@ class Tree:
 
 
 async def concluded(session: Session, trees: Sequence[Tree], select: Select) -> Solution:
-    """The answer that a search comes to, its candidates, and its tree."""
+    """The answer that a search comes to, its candidates, and its tree.
+
+    Raises:
+        RequestError: the verifier has no score for any path of any tree.
+    """
     for tree in trees:
         await tree.abandon()
+    demand_scores(session, [path for tree in trees for path in tree.paths])
     candidates = [c for tree in trees for c in tree.candidates()]
     winner = await elected(session, candidates, select)
     paths = [path for tree in trees for path in tree.paths]
@@ -240,6 +241,7 @@ def drawn(paths: Iterable[Path]) -> list[dict[str, Any]]:
             "score": None if path.score is None else round(path.score, 6),
             "tokens": path.tokens,
             "finish": path.finish,
+            "ended": path.ended,
             "pruned": path.pruned,
             **({"error": path.scores.error} if path.scores.error else {}),
         }

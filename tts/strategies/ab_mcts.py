@@ -56,6 +56,7 @@ class ABMCTS:
                     state = search.tell(state, trial.trial_id, (draft, draft.score or 0.0))
             if None in drafts or session.over_budget:
                 break
+        demand_scores(session, attempts.paths)
         candidates = attempts.candidates()
         winner = await elected(session, candidates, self.select)
         return Solution(winner.answer if winner else None, candidates, {"tree": drawn(attempts.paths)})
@@ -69,9 +70,7 @@ class ABMCTS:
             None if completion is None else attempts.add(prompt, completion, parent)
             for completion, prompt, parent in zip(completions, prompts, parents, strict=True)
         ]
-        written = [draft for draft in drafts if draft is not None]
-        await together(attempts.rate(draft) for draft in written)
-        demand_scores(session, written)
+        await together(attempts.rate(draft) for draft in drafts if draft is not None)
         return drafts
 
 
