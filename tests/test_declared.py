@@ -36,6 +36,9 @@ class Loud:
     n, width, policy, templates = 7, 3, "policy.json", ("revise",)
     takes_verifier = needs_verifier = scores_together = piecewise = aborts = True
 
+    def selector(self, verifier: str | None) -> str:
+        return "weighted"
+
     def check(self, verifier: str | None) -> None:
         raise InputError(f"{verifier} was checked")
 

@@ -531,7 +531,7 @@ def test_an_engine_without_a_thinking_budget_refuses(sessions: Any) -> None:
     ("given", "says"),
     [
         ({"strategy": "beam-search"}, "goes by a verifier's scores"),
-        ({"strategy": "beam-search", "verifier": "nano", "n": 2}, "more than the 2 paths"),
+        ({"strategy": "beam-search", "verifier": "nano", "n": 2}, "is more than -n 2"),
         ({"strategy": "dvts", "verifier": "nano", "n": 6}, "not a multiple"),
         ({"strategy": "beam-search", "verifier": "nano", "option": ["separator="]}, "empty"),
         ({"strategy": "beam-search", "verifier": "nano", "option": ["step=paragraph"]}, "separator"),

@@ -25,7 +25,6 @@ from tts.rows import file_hash
 from tts.session import Setup
 from tts.settings import DEFAULT_MODEL, Settings, as_config, build_strategy, load_verifier, strategy_record
 from tts.store import RunDirectory, read_records
-from tts.strategies.best_of_n import BestOfN
 from tts.strategies.declared import declared
 from tts.types import Engine, Example, Sampling, Strategy, Verifier
 from tts.verify.pool import CheckerPool
@@ -266,8 +265,7 @@ async def execute(
 
 def _allotment(planned: Plan, run: RunDirectory, setup: Setup, tokens: int) -> Allotment:
     spent = sum(r["usage"]["generated_tokens"] for r in read_records(run.path)) if run.done else 0
-    strategy = planned.strategy
-    by_score = isinstance(strategy, BestOfN) and strategy.selector(planned.settings.verifier) == "weighted"
+    by_score = declared(planned.strategy).selector(planned.settings.verifier) == "weighted"
     return Allotment(
         planned.strategy, setup,
         tokens=tokens, most=planned.n, policy=planned.policy, by_score=by_score, spent=spent,

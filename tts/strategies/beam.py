@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tts.errors import InputError
 from tts.session import Session
 from tts.steps import Stepwise
+from tts.strategies.groups import whole
 from tts.tree import Path, Select, Tree, best, concluded, distinct, prune
 from tts.types import Problem, Solution
 
@@ -37,7 +37,7 @@ class BeamSearch(Stepwise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole(self.n, self.width)
+        whole(self.n, "width", self.width)
 
     @property
     def aborts(self) -> bool:
@@ -68,12 +68,3 @@ class BeamSearch(Stepwise):
                     tree.foresee(likely, self.width)
 
         return await tree.grow(parents, lookahead=self.lookahead, scored=scored)
-
-
-def whole(n: int, width: int) -> None:
-    """Raises InputError where n paths are not made of groups of `width`."""
-    if width > n:
-        raise InputError(f"-o width={width} is more than the {n} paths of a round", f"-n {width}, or a smaller width")
-    if n % width:
-        near = n - n % width
-        raise InputError(f"-n {n} is not a multiple of -o width={width}", f"-n {near} or -n {near + width}")

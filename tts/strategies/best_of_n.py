@@ -21,7 +21,8 @@ Selector = Literal[
 
 @dataclass(frozen=True)
 class BestOfN:
-    """Sample n candidates, return the one with the highest score. Cobbe et al. 2021, arXiv:2110.14168.
+    """Sample n candidates, return the one with the highest score. Cobbe et al. 2021, arXiv:2110.14168,
+    section 4.2.
 
     With `--verifier` the score is the verifier's: `highest` takes the best candidate, `weighted` the answer with the
     largest sum of scores (Snell et al. 2024, arXiv:2408.03314, section 3.2), `filtered` the majority among the best

@@ -17,9 +17,9 @@ from tts.types import Candidate, Problem, Solution, Strategy
 
 @dataclass(frozen=True)
 class ComputeOptimal:
-    """Place the question by a few samples, then follow the policy for its difficulty.
+    """Place the question by a few samples, then follow the policy for its difficulty. Snell et al. 2024,
+    arXiv:2408.03314, section 3.
 
-    Snell et al. 2024, arXiv:2408.03314.
     `tts calibrate` fits the policy. The first samples are charged, and used again by a strategy that draws independent
     samples of the same prompt. Without a policy, four samples that agree are enough and others get sixteen.
     """

@@ -9,6 +9,7 @@ from typing import Any
 
 from tts.types import Sampling, Strategy
 
+Selector = Callable[[str | None], str]
 Check = Callable[[str | None], None]
 Shape = Callable[[Sampling, str | None], Sampling]
 
@@ -63,6 +64,8 @@ class Declared:
     """Prompt templates it fills besides the run's own."""
     policy: str = field(default="", metadata={"together": _first})
     """A file that says how to go on."""
+    selector: Selector = field(default=lambda verifier: "", metadata={"together": lambda said: said[0]})
+    """Given the verifier's name or None, what chooses among the candidates."""
     check: Check = field(default=lambda verifier: None, metadata={"together": _every_check})
     """Given the verifier's name or None, raises InputError where the options do not go with it."""
     sampling: Shape = field(default=lambda asked, verifier: asked, metadata={"together": _every_shape})

@@ -16,7 +16,8 @@ from tts.types import Candidate, Completion, Problem, Prompt, Sampling, Solution
 
 @dataclass(frozen=True)
 class DeepConf:
-    """Cut traces whose confidence drops, vote with the others by confidence. Fu et al. 2025, arXiv:2508.15260.
+    """Cut traces whose confidence drops, vote with the others by confidence. Fu et al. 2025, arXiv:2508.15260,
+    section 3.
 
     The first `warmup` traces run to their end; the best `eta` percent of them set the floor. Later traces are cut where
     a group of `window` tokens falls below it, and sampling ends when one answer has `consensus` of the weight. With
@@ -60,7 +61,7 @@ class DeepConf:
             winner = majority(candidates, await session.classes(candidates))
             return Solution(winner.answer if winner else None, candidates)
         floor = top_share(known, self.eta)
-        if self.n > warm and await self._agreed(candidates, floor, session) is None:
+        if self.n > warm and not await self._agreed(candidates, floor, session):
             await self._go_on(prompt, candidates, floor, session)
         weights = self._weights(candidates, floor)
         winner = weighted(candidates, await session.classes(candidates), weights)
@@ -74,7 +75,7 @@ class DeepConf:
         async with session.stream(prompt, self.n - len(candidates), sampling) as finished:
             async for completion in finished:
                 candidates += self._read([completion], session)
-                if await self._agreed(candidates, floor, session) is not None:
+                if await self._agreed(candidates, floor, session):
                     break
 
     def _read(self, completions: Sequence[Completion], session: Session) -> list[Candidate]:
@@ -99,15 +100,11 @@ class DeepConf:
         heard = any(w > 0 and c.answer is not None for w, c in zip(kept, candidates, strict=True))
         return kept if heard else values
 
-    async def _agreed(self, candidates: Sequence[Candidate], floor: float, session: Session) -> int | None:
-        """The class that has `consensus` of the weight of those at the floor, if one has."""
+    async def _agreed(self, candidates: Sequence[Candidate], floor: float, session: Session) -> bool:
+        """Whether one answer has `consensus` of the weight of the traces at the floor."""
         votes: defaultdict[int, list[float]] = defaultdict(list)
         for group, weight in zip(await session.classes(candidates), self._weights(candidates, floor), strict=True):
             if group >= 0:
                 votes[group].append(weight)
-        sums = {group: math.fsum(weights) for group, weights in votes.items()}
-        total = math.fsum(sums.values())
-        if not total:
-            return None
-        first = max(sums, key=lambda group: sums[group])
-        return first if sums[first] >= self.consensus * total else None
+        sums = [math.fsum(weights) for weights in votes.values()]
+        return bool(sums) and max(sums) >= self.consensus * math.fsum(sums) > 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tts.session import Session
 from tts.steps import Stepwise
-from tts.strategies.beam import whole
+from tts.strategies.groups import whole
 from tts.strategies.step_best_of_n import climb
 from tts.tree import Select, Tree, concluded
 from tts.types import Problem, Solution
@@ -28,7 +28,7 @@ class DVTS(Stepwise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole(self.n, self.width)
+        whole(self.n, "width", self.width)
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
         prompt = session.ask(problem)

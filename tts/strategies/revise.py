@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from tts.attempts import Attempts
-from tts.errors import InputError
 from tts.selection import demand_verifier
 from tts.session import Session
+from tts.strategies.groups import whole
 from tts.tree import demand_scores, drawn, elected
 from tts.types import Candidate, Problem, Solution
 from tts.waiting import together
@@ -34,13 +34,7 @@ class Revise:
     )
 
     def __post_init__(self) -> None:
-        if self.chains > self.n:
-            raise InputError(f"-o chains={self.chains} is more than the {self.n} attempts", f"-n {self.chains}")
-        if self.n % self.chains:
-            near = self.n - self.n % self.chains
-            raise InputError(
-                f"-n {self.n} is not a multiple of -o chains={self.chains}", f"-n {near} or -n {near + self.chains}"
-            )
+        whole(self.n, "chains", self.chains)
 
     @property
     def width(self) -> int:

@@ -14,7 +14,7 @@ from tts.types import Candidate, Problem, Prompt, Solution
 
 @dataclass(frozen=True)
 class SelfConsistency:
-    """Sample n reasoning paths, return the most common answer. Wang et al. 2022, arXiv:2203.11171.
+    """Sample n reasoning paths, return the most common answer. Wang et al. 2022, arXiv:2203.11171, section 2.
 
     Votes are over equivalence classes of answers: 1/2 and 0.5 are one answer. With `--verifier` each vote weighs what
     the verifier gives it (`weighted`, then the default; Li et al. 2022, arXiv:2206.02336), or the best `keep` vote
