@@ -104,6 +104,15 @@ def test_several_strategies_declare_together(tmp_path: Path) -> None:
     assert (around.policy, around.n) == (found.policy, 32)
 
 
+def test_only_what_the_budget_leads_to_is_declared(tmp_path: Path) -> None:
+    policy(file := tmp_path / "p.json", ("single", {}))
+    content = json.loads(file.read_text())
+    content["bins"][0]["choices"].append({"budget": 900.0, "strategy": "beam-search"})
+    file.write_text(json.dumps(content))
+    assert declared(ComputeOptimal(policy=str(file))).needs_verifier
+    assert not declared(ComputeOptimal(policy=str(file), tokens=100.0)).needs_verifier
+
+
 def test_a_policy_that_asks_for_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="compute-optimal"):
         declared(policy(tmp_path / "p.json", ("compute-optimal", {})))

@@ -43,8 +43,9 @@ class ComputeOptimal:
 
     @property
     def inside(self) -> tuple[Strategy, ...]:
-        """The policy's strategies: what any of them declares is passed on."""
-        return tuple(_build(choice) for b in self._policy().bins for choice in b.choices)
+        """The policy's strategies at this budget: what any of them declares is passed on."""
+        policy = self._policy()
+        return tuple(_build(policy.choice(number, self.tokens)) for number in range(len(policy.bins)))
 
     def _policy(self) -> Policy:
         return load(self.policy) if self.policy else DEFAULT
