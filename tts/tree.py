@@ -129,7 +129,7 @@ class Tree:
             raise
         grown = [path for (path, _), written in zip(pairs, there, strict=True) if written]
         self.paths += grown
-        return grown if self._session.over_budget or any(path.score is not None for path in grown) else []
+        return grown if self._session.ended or any(path.score is not None for path in grown) else []
 
     def foresee(self, path: Path, count: int) -> None:
         """Ask for `count` next steps of a path that will probably be kept, behind all that is surely wanted."""
