@@ -83,11 +83,15 @@ def _build(choice: Choice, drawn: int = 0) -> Strategy:
 
     kinds: Mapping[str, Any] = STRATEGIES
     if choice.strategy not in kinds or kinds[choice.strategy] is ComputeOptimal:
-        raise InputError(f"the policy asks for strategy {choice.strategy!r}, which it cannot have")
+        raise InputError(
+            f"the policy asks for strategy {choice.strategy!r}, which it cannot have", "make it again: tts calibrate"
+        )
     try:
         built: Strategy = kinds[choice.strategy](**choice.options)
     except TypeError as error:
-        raise InputError(f"the policy's options do not fit strategy {choice.strategy!r}: {error}") from error
+        raise InputError(
+            f"the policy's options do not fit strategy {choice.strategy!r}: {error}", "make it again: tts calibrate"
+        ) from error
     if isinstance(built, SelfConsistency | BestOfN):
         return replace(built, n=max(built.n, drawn))
     return built
