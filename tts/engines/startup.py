@@ -4,6 +4,7 @@ say when it fails. Beside `vllm.py` and `scorer.py` the only file that imports v
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.metadata
 import logging
 import os
@@ -25,6 +26,8 @@ os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 OLDEST = (0, 26)
 CPU_BATCHED_TOKENS = 8192
 CPU_KV_BYTES = 4 << 30
+FEW_CORES = 3
+BINDING, OMP_THREADS = "VLLM_CPU_OMP_THREADS_BIND", "OMP_NUM_THREADS"
 
 
 def installed_version() -> str:
@@ -124,11 +127,41 @@ def start(model: str, given: Mapping[str, Any], log: Path, totals: dict[str, int
             from vllm.v1.engine.async_llm import AsyncLLM
 
             checked = _checked(AsyncEngineArgs, model, engine_arguments(model, given))
-            return AsyncLLM.from_engine_args(checked, stat_loggers=[_counting(totals)])
+            if not gc.get_freeze_count():
+                # A full collection walks all of torch and vLLM: most of a second in the middle of a search. Not the
+                # engine itself: one that nobody collects complains when the interpreter ends.
+                gc.collect()
+                gc.freeze()
+            with _in_one_process(checked) if on_cpu() else contextlib.nullcontext():
+                return AsyncLLM.from_engine_args(checked, stat_loggers=[_counting(totals)])
     except ImportError as error:
         raise EngineUnavailable(f"this vLLM cannot be used: {error}", "tts doctor says what is missing") from error
     except (Exception, SystemExit) as error:
         raise start_failure(error, model, log) from error
+
+
+@contextlib.contextmanager
+def _in_one_process(arguments: Any) -> Iterator[None]:
+    """On CPU vLLM has the model in a process of its own, bound to all cores but the last, and scheduler and model spin
+    while they wait for each other; a second engine is bound to the same cores. On few cores the spinning takes more
+    than binding gives: there scheduler and model share a process, which goes where there is room.
+    """
+    cores = len(os.sched_getaffinity(0))
+    parallel = arguments.tensor_parallel_size * arguments.pipeline_parallel_size > 1
+    if cores > FEW_CORES or BINDING in os.environ or parallel or arguments.distributed_executor_backend is not None:
+        yield
+        return
+    from vllm.v1.executor.uniproc_executor import UniProcExecutor
+
+    arguments.distributed_executor_backend = UniProcExecutor  # its name would be taken for the other kind
+    if OMP_THREADS in os.environ:
+        yield
+        return
+    os.environ[OMP_THREADS] = str(max(1, cores - 1))
+    try:
+        yield
+    finally:
+        del os.environ[OMP_THREADS]
 
 
 def _counting(totals: dict[str, int]) -> Any:
@@ -150,6 +183,10 @@ def _counting(totals: dict[str, int]) -> Any:
                 totals["generated_tokens"] += iteration_stats.num_generation_tokens
                 totals["prompt_tokens"] += iteration_stats.num_prompt_tokens
                 totals["cached_tokens"] += iteration_stats.prompt_token_stats.cached_tokens
+
+        def record_admission_rejection(self, reason: str) -> None: ...
+
+        def record_sleep_state(self, sleep: int = 0, level: int = 0) -> None: ...
 
         def log_engine_initialized(self) -> None: ...
 

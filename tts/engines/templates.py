@@ -19,9 +19,12 @@ class ChatTemplate:
         self.tokenizer = tokenizer
         self.plain = not getattr(tokenizer, "chat_template", None)
         self._arguments = dict(arguments)
+        # What `decode` calls once it has looked at the type of every id, which takes longer than the decoding.
+        self._decode = getattr(tokenizer, "_decode", tokenizer.decode)
         # A search asks for the same prompt, and a verifier for the same steps, again and again.
         self._rendered = lru_cache(maxsize=1024)(self._render)
         self._encoded = lru_cache(maxsize=8192)(self._encode)
+        self._spoken = lru_cache(maxsize=1024)(self._transcript)
 
     def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
         """Raises InputError where the template refuses the messages or the arguments."""
@@ -43,6 +46,9 @@ class ChatTemplate:
         Raises:
             InputError: the template refuses the messages or the arguments.
         """
+        return self._spoken(tuple(messages), reply)
+
+    def _transcript(self, messages: tuple[Message, ...], reply: bool) -> str:
         if self.plain:
             return "\n\n".join(m.content for m in messages) + ("\n\n" if reply else "")
         turns = [{"role": m.role, "content": m.content} for m in messages]
@@ -65,7 +71,7 @@ class ChatTemplate:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of generated tokens, special tokens left out."""
-        text: str = self.tokenizer.decode(token_ids, skip_special_tokens=True)
+        text: str = self._decode(list(token_ids), skip_special_tokens=True)
         return text
 
     def stop_tokens(self, stop: str) -> tuple[frozenset[int], bool]:
