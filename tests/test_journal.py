@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
+import zlib
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,21 @@ def test_a_finished_call_comes_back_as_it_was(tmp_path: Path) -> None:
         assert entry.elapsed == 1.5
         assert journal.lookup(b"other") is None
         assert journal.lost("p").unaccounted_calls == 0
+
+
+def test_calls_packed_with_zlibs_own_settings_are_still_read(tmp_path: Path) -> None:
+    fields = {name: getattr(DONE, name) for name in Completion.__slots__}
+    with Journal(tmp_path / "j"):
+        pass
+    with sqlite3.connect(tmp_path / "j") as db:
+        db.execute(
+            "INSERT INTO calls VALUES (?, ?, ?)", (b"k", 1.5, zlib.compress(json.dumps(fields).encode(), level=1))
+        )
+    db.close()
+    with Journal(tmp_path / "j") as journal:
+        entry = journal.lookup(b"k")
+        assert entry is not None
+        assert entry.completion == DONE
 
 
 def test_calls_in_flight_at_a_kill_are_counted_once(tmp_path: Path) -> None:

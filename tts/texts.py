@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from tts import catalog
 from tts.setup import Setup
-from tts.types import Candidate, Completion, Message, Problem, Prompt
+from tts.types import Candidate, Completion, Engine, Message, Problem, Prompt
 from tts.verify.extract import extract
+
+OVERLAP = 8
+"""Tokens before a piece with which it is decoded: how a tokenizer spells one may depend on what stands before it."""
+REPLACEMENT = "\ufffd"
+"""What bytes are decoded to that are no whole character yet."""
 
 
 class Texts:
@@ -103,11 +109,11 @@ class Texts:
         made = [p for p in pieces if isinstance(p, Completion)]
         if not made:
             raise ValueError("a response needs a generated piece")
-        ids = tuple(i for p in pieces for i in (engine.encode(p) if isinstance(p, str) else p.token_ids))
+        ids = tuple(chain.from_iterable(engine.encode(p) if isinstance(p, str) else p.token_ids for p in pieces))
         sums = [p.logprob_sum for p in made]
         return replace(
             made[-1],
-            text=engine.decode(ids) if ids else "".join(p if isinstance(p, str) else p.text for p in pieces),
+            text=_text(engine, pieces, ids),
             token_ids=ids,
             prompt_tokens=made[0].prompt_tokens,
             cached_tokens=made[0].cached_tokens,
@@ -121,6 +127,22 @@ class Texts:
             queue_seconds=math.fsum(p.queue_seconds or 0.0 for p in made),
             seconds=math.fsum(p.seconds for p in made),
         )
+
+
+def _text(engine: Engine, pieces: Sequence[Completion | str], ids: tuple[int, ...]) -> str:
+    """The text of pieces with these token ids. Where a step follows a response, the step and the last few tokens before
+    it are decoded, and not all of the response again.
+    """
+    if not ids:
+        return "".join(p if isinstance(p, str) else p.text for p in pieces)
+    if len(pieces) == 2:
+        before, piece = pieces
+        if isinstance(before, Completion) and isinstance(piece, Completion) and len(before.token_ids) > OVERLAP:
+            anchor = before.token_ids[-OVERLAP:]
+            known, both = engine.decode(anchor), engine.decode(anchor + piece.token_ids)
+            if both.startswith(known) and before.text.endswith(known[-1:]) and known[-1:] not in ("", REPLACEMENT):
+                return before.text + both[len(known) :]
+    return engine.decode(ids)
 
 
 def _mean(weighted: Sequence[tuple[float | None, int]]) -> float | None:

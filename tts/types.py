@@ -221,9 +221,9 @@ class Usage:
 
     def add(self, other: Usage) -> None:
         """Add `other` in place; an unknown (None) summand makes the sum unknown."""
-        for f in fields(self):
-            mine, theirs = getattr(self, f.name), getattr(other, f.name)
-            setattr(self, f.name, None if mine is None or theirs is None else mine + theirs)
+        for name in Usage.__slots__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            setattr(self, name, None if mine is None or theirs is None else mine + theirs)
 
 
 class Engine(Protocol):
