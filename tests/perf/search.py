@@ -7,7 +7,11 @@ first token. Ours is taken apart by adding one cause at a time: problems side by
 path while its siblings are written; then speculation. Self-consistency with the same n and concurrency is the measure
 of what the engine can do. Caches are emptied before each. Per row: problems a minute, generated tokens a second (of all
 time, and of the time in which the policy had work), occupancy (running sequences over the maximum, while problems were
-still waiting), and CPU seconds of our process, the policy's and the verifier's.
+still waiting), the share of the time in which the verifier had work, and CPU seconds of our process, the policy's and
+the verifier's. vLLM's own front ends run in our process: what is ours alone is told by looking, every 5 ms of CPU time,
+whether the innermost frame that is tts's or vLLM's is tts's. Ratios are printed over all the time and
+over the time in which the policy had work: on CPU two engines share a few cores, and what the verifier takes of them is
+not the schedule's doing.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import asyncio
 import json
 import math
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Sequence
@@ -36,11 +41,12 @@ from tts.stats import wilson
 from tts.strategies.beam import BeamSearch, keep
 from tts.strategies.self_consistency import SelfConsistency
 from tts.tree import Path as Beam
-from tts.tree import Tree, concluded, prune, together
+from tts.tree import Tree, concluded, prune
 from tts.types import Budget, Completion, Engine, Problem, Prompt, Sampling, Solution, StepScores, Strategy, Verifier
 from tts.verify import cards
 from tts.verify.pool import CheckerPool
 from tts.verify.reward import RewardVerifier
+from tts.waiting import together
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -60,6 +66,30 @@ class Busy:
         self._open -= 1
         if self._open == 0:
             self.seconds += time.monotonic() - self._since
+
+
+class Whose:
+    """How much of this thread's CPU time is spent in code of ours, and not in vLLM's."""
+
+    def __enter__(self) -> Whose:
+        self._ours = self._all = 0
+        signal.signal(signal.SIGPROF, self._look)
+        signal.setitimer(signal.ITIMER_PROF, 0.005, 0.005)
+        self._began = time.thread_time()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
+        self.seconds = (time.thread_time() - self._began) * self._ours / max(1, self._all)
+
+    def _look(self, _: int, frame: Any) -> None:
+        if frame is None or frame.f_code.co_filename.endswith("selectors.py"):  # another thread was at work
+            return
+        while frame is not None and (whose := frame.f_globals["__name__"].partition(".")[0]) not in ("tts", "vllm"):
+            frame = frame.f_back
+        self._all += 1
+        self._ours += frame is None or whose == "tts"
 
 
 class WatchedEngine:
@@ -185,12 +215,17 @@ class Row:
     read: int
     computed: int
     cpu: tuple[float, float, float]
+    alone: float
     right: int
     wasted: int
 
     @property
     def rate(self) -> float:
         return 60 * self.problems / self.seconds
+
+    @property
+    def busy_rate(self) -> float:
+        return 60 * self.problems / self.policy_busy
 
     def line(self) -> str:
         low, high = wilson(self.right, self.problems)
@@ -199,7 +234,7 @@ class Row:
             f"{self.name:18} {self.seconds:7.1f} {self.rate:9.1f} {self.generated:8}"
             f" {self.generated / self.seconds:7.0f} {self.generated / self.policy_busy:9.0f} {occupied}"
             f" {100 * self.verifier_busy / self.seconds:7.0f}% {self.read:9} {self.computed:9}"
-            f" {self.cpu[0]:6.1f} {self.cpu[1]:6.1f} {self.cpu[2]:6.1f} {self.wasted:7}"
+            f" {self.cpu[0]:6.1f} {self.alone:6.1f} {self.cpu[1]:6.1f} {self.cpu[2]:6.1f} {self.wasted:7}"
             f"  {100 * self.right / self.problems:5.1f} [{100 * low:.1f}, {100 * high:.1f}]"
         )
 
@@ -207,8 +242,8 @@ class Row:
 HEAD = (
     "schedule           seconds  problems  tokens tokens/s  per busy  occu- verifier  verifier tokens     CPU seconds"
     "              accuracy %\n"
-    "                             /minute             all    second  pancy     busy     read  computed   ours policy  "
-    "verif.  wasted  [95 %]"
+    "                             /minute             all    second  pancy     busy     read  computed   ours"
+    "  alone policy  verif.  wasted  [95 %]"
 )
 
 
@@ -250,16 +285,17 @@ async def measure(
             setup = Setup(engine, journal, checker, verifier, Sampling(max_tokens=256), Budget(), 0, "cot", extract)
             cpu = (time.process_time(), *map(cpu_of, pids))
             began = time.monotonic()
-            await evaluate(
-                examples, strategy, setup, concurrency=concurrency, write=records.append, watch=watch, stop=Stop()
-            )
+            with Whose() as whose:
+                await evaluate(
+                    examples, strategy, setup, concurrency=concurrency, write=records.append, watch=watch, stop=Stop()
+                )
             seconds = time.monotonic() - began
             after = (time.process_time(), *map(cpu_of, pids))
     total = {key: sum(r["usage"][key] for r in records) for key in records[0]["usage"] if key != "cached_tokens"}
     return Row(
         name, seconds, len(records), total["generated_tokens"], engine.busy.seconds, scorer.busy.seconds,
         watch.occupancy(), total["verifier_tokens"], total["verifier_tokens"] - total["verifier_cached_tokens"],
-        (after[0] - cpu[0], after[1] - cpu[1], after[2] - cpu[2]),
+        (after[0] - cpu[0], after[1] - cpu[1], after[2] - cpu[2]), whose.seconds,
         sum(r["grade"]["correct"] is True for r in records), total["wasted_tokens"],
     )  # fmt: skip
 
@@ -335,7 +371,8 @@ def summarise(rows: dict[str, Row]) -> None:
     ours = rows.get("+ overlap = ours")
     if ours and (barrier := rows.get("barrier")):
         whole = ours.rate / barrier.rate
-        print(f"\nours over barrier: {whole:.2f} x problems a minute")
+        print(f"\nours over barrier: {whole:.2f} x problems a minute;"
+              f" while the policy had work {ours.busy_rate / barrier.busy_rate:.2f}")  # fmt: skip
         chain = [barrier, *(rows[n] for n in ("+ side by side", "+ cache", "+ overlap = ours") if n in rows)]
         for before, after in pairwise(chain):
             ratio = after.rate / before.rate
@@ -345,9 +382,12 @@ def summarise(rows: dict[str, Row]) -> None:
         overall = ours.generated / ours.seconds * plain.seconds / plain.generated
         busy = ours.generated / ours.policy_busy * plain.policy_busy / plain.generated
         print(f"tokens/s, ours over self-consistency: {overall:.2f}; while the policy had work: {busy:.2f}")
-        print(f"CPU of our process over the engines': {ours.cpu[0] / (ours.cpu[1] + ours.cpu[2]):.1%};"
-              f" a generated token: {1e6 * ours.cpu[0] / ours.generated:.0f} µs,"
-              f" in self-consistency {1e6 * plain.cpu[0] / plain.generated:.0f} µs")  # fmt: skip
+    if ours:
+        engines_alone = sum(ours.cpu) - ours.alone
+        print(f"verifier's share of the engines' CPU time: {ours.cpu[2] / (ours.cpu[1] + ours.cpu[2]):.0%}")
+        print(f"CPU of our process over the engines': {ours.cpu[0] / (ours.cpu[1] + ours.cpu[2]):.1%}; of our code over"
+              f" the engines' and vLLM's front ends': {ours.alone / engines_alone:.1%}"
+              f" ({1e6 * ours.alone / ours.generated:.0f} µs a generated token)")  # fmt: skip
     if ours and (ahead := rows.get("+ speculation")):
         faster, wasted = ahead.rate / ours.rate, ahead.wasted / ahead.generated
         print(f"speculation: x {faster:.2f} problems a minute, {wasted:.1%} of the tokens wasted")

@@ -1,11 +1,12 @@
 """Search against verifier-weighted best-of-N at equal generated tokens, on real vLLM.
 
-    python tests/perf/search_accuracy.py [--benchmarks nano-3 nano-4 nano-5] [--problems 200] [--solutions 4 8 16 32]
+    python tests/perf/search_accuracy.py [--benchmarks nano-3 nano-4 nano-5] [--limit 200] [--solutions 4 8 16 32]
 
 Best-of-N draws a pool once, half again as large as the largest budget. A search gets n for so many solutions' worth.
 It is compared, problem by problem, with weighted best-of-k from the pool, k being what its generated tokens would have
 bought, rounded up (the mean over subsets of k, so that the baseline has no luck of its own). Gains are in points, with
-95 % intervals over problems. The whole table is printed, losses too.
+95 % intervals over problems. The whole table is printed, losses too. Choose a setting on some rows and confirm it on
+others: `--limit 1-60`, then `--limit 61-400` with `--only`.
 """
 
 from __future__ import annotations
@@ -32,13 +33,22 @@ from tts.verify.pool import CheckerPool
 
 SEARCHES: dict[str, dict[str, Any]] = {
     "beam-search": {"width": 4},
+    "beam-search width=2": {"width": 2},
+    "beam-search last": {"width": 4, "score": "last"},
+    "beam-search prod": {"width": 4, "score": "prod"},
     "beam-search distinct": {"width": 4, "filter_duplicates": True},
     "dvts": {"width": 4},
+    "dvts width=2": {"width": 2},
+    "dvts last": {"width": 4, "score": "last"},
     "step-best-of-n": {},
     "rebase": {},
+    "rebase balance=0.05": {"balance": 0.05},
     "particle-filter": {},
+    "particle-filter ess=1": {"ess": 1.0},
     "mcts": {"width": 4},
 }
+IN_FLIGHT = 256
+"""Paths in flight over all problems: twice what the engine runs at once."""
 
 
 class Nobody:
@@ -50,10 +60,10 @@ class Nobody:
 class Bench:
     """One benchmark on engines that are up."""
 
-    def __init__(self, name: str, problems: int, engine: Engine, verifier: Verifier, concurrency: int) -> None:
+    def __init__(self, name: str, limit: str, engine: Engine, verifier: Verifier) -> None:
         self.benchmark = benchmarks.load(name)
-        self.examples = benchmarks.select(self.benchmark.examples, str(problems))
-        self.engine, self.verifier, self.concurrency = engine, verifier, concurrency
+        self.examples = benchmarks.select(self.benchmark.examples, limit)
+        self.engine, self.verifier = engine, verifier
 
     async def run(self, strategy: str, options: dict[str, Any]) -> list[dict[str, Any]]:
         """Records in the order of their problems."""
@@ -67,7 +77,7 @@ class Bench:
                 )  # fmt: skip
                 await evaluate(
                     self.examples, cls(**options), setup,
-                    concurrency=self.concurrency, write=records.append, watch=Nobody(), stop=Stop(),
+                    concurrency=max(1, IN_FLIGHT // options["n"]), write=records.append, watch=Nobody(), stop=Stop(),
                 )  # fmt: skip
         return sorted(records, key=lambda r: str(r["problem_id"]))
 
@@ -124,12 +134,11 @@ def read(records: Sequence[dict[str, Any]]) -> float:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--benchmarks", nargs="+", default=["nano-3", "nano-4", "nano-5"])
-    parser.add_argument("--problems", type=int, default=200)
+    parser.add_argument("--limit", default="200", help="the first K problems, or the A-th to the B-th (A-B)")
     parser.add_argument("--solutions", type=int, nargs="+", default=[4, 8, 16, 32])
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--model", default="nano")
     parser.add_argument("--verifier", default="nano")
-    parser.add_argument("--concurrency", type=int, default=16)
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         arguments = {"enforce_eager": True, "block_size": 32, "max_num_seqs": 128}
@@ -142,7 +151,7 @@ async def main() -> None:
             verifier = await engines.start_verifier(card, None, Path(folder) / "verifier.log", alone=False)
             try:
                 for name in a.benchmarks:
-                    bench = Bench(name, a.problems, engine, verifier, a.concurrency)
+                    bench = Bench(name, a.limit, engine, verifier)
                     await table(bench, a.solutions, a.only)
             finally:
                 await verifier.close()
