@@ -3,6 +3,7 @@ say when it fails. Beside `vllm.py` and `scorer.py` the only file that imports v
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib.metadata
@@ -132,6 +133,7 @@ def start(model: str, given: Mapping[str, Any], log: Path, totals: dict[str, int
                 # engine itself: one that nobody collects complains when the interpreter ends.
                 gc.collect()
                 gc.freeze()
+                atexit.register(gc.unfreeze)  # the interpreter's own last collection sees it all again
             with _in_one_process(checked) if on_cpu() else contextlib.nullcontext():
                 return AsyncLLM.from_engine_args(checked, stat_loggers=[_counting(totals)])
     except ImportError as error:
