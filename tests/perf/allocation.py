@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mixed import write_mixed
+
 from runs import evaluate, paired
 
 
