@@ -17,7 +17,7 @@ from tts.engines.scripted import ScriptedEngine
 from tts.errors import EngineDead, RunDirectoryError
 from tts.evaluate import Stop
 from tts.rescoring import score_run
-from tts.types import Completion, Problem, Prompt, StepScores
+from tts.types import Completion, Example, Problem, Prompt, StepScores
 from tts.verify import cards
 from tts.verify.rule import RuleVerifier
 
@@ -149,7 +149,7 @@ class Dies(RuleVerifier):
 def test_a_death_keeps_what_was_scored(sums: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     evaluate(sums, run, "-s", "self-consistency")
-    problems = {r["problem_id"]: Problem(r["problem_id"], r["question"]) for r in records(run)}
+    problems = {r["problem_id"]: Example(Problem(r["problem_id"], r["question"]), None) for r in records(run)}
 
     async def go(verifier: Dies) -> Any:
         return await score_run(

@@ -82,7 +82,10 @@ def calibrate(runs: Sequence[Path], bins: int, probe: int, measure: Measure | No
         raise InputError(f"{runs[0]} has {len(pools)} scored problems: too few for {bins} bins", "--bins fewer")
     n = min(len(p.samples) for p in pools.values())
     if n < probe:
-        raise InputError(f"--probe {probe}: {runs[0]} has only {n} samples a problem")
+        raise InputError(
+            f"--probe {probe}: {runs[0]} has only {n} samples a problem",
+            f"--probe {n} at most, or a run with more samples",
+        )
     measure = measure or ("score" if verifier else "entropy")
     if measure == "score" and verifier is None:
         raise InputError(f"{runs[0]} has no verifier's scores to place questions by", "--measure entropy")

@@ -83,9 +83,15 @@ def regardless_of_the_reader() -> Iterator[None]:
         sys.stdout.flush()
 
 
+def _colours() -> Any:
+    """NO_COLOR takes bold and dim away as well: Rich would keep them."""
+    return None if os.environ.get("NO_COLOR") else "auto"
+
+
 def _stderr() -> Console:
     """A console on a copy of stderr, which stays ours while an engine's start is sent to its log."""
-    return Console(file=os.fdopen(os.dup(2), "w", buffering=1), highlight=False, soft_wrap=True)
+    file = os.fdopen(os.dup(2), "w", buffering=1)
+    return Console(file=file, highlight=False, soft_wrap=True, color_system=_colours())
 
 
 err = _stderr()
@@ -93,7 +99,7 @@ err = _stderr()
 
 def out() -> Console:
     """Stdout as it is now; as wide as needed when it is not a terminal."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, color_system=_colours())
     if not console.is_terminal:
         console.width = 200
     return console
@@ -109,6 +115,11 @@ def report(error: TTSError) -> None:
 def note(text: str) -> None:
     """Something the user should know, in one line."""
     err.print(f"[dim]{escape(text)}[/]")
+
+
+def explain(text: str) -> None:
+    """Help, where a command was given nothing."""
+    err.print(escape(text))
 
 
 def warn(text: str) -> None:

@@ -101,7 +101,9 @@ def write_table(table: Iterable[Mapping[str, Any]], name: Table, form: Format, p
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}", "another file, in a folder that you may write"
+        ) from error
 
 
 def write_text(table: Iterable[Mapping[str, Any]], name: Table, form: Format, out: IO[str]) -> None:
@@ -141,7 +143,7 @@ def shared_rows(path: Path) -> list[dict[str, Any]]:
                 )
             return list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        raise InputError(f"cannot read {path}: {error}", "another file, or mend this one") from error
 
 
 def write_csv(table: Iterable[Mapping[str, Any]], columns: Sequence[str], out: IO[str]) -> None:

@@ -107,4 +107,7 @@ def load(path: str) -> Policy:
         raise InputError(f"cannot read policy {path}: {error.strerror}", "tts calibrate RUN… -o FILE") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"{path} is not a policy: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise InputError(
+            f"{path} is not a policy: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            "`tts calibrate RUN… --output FILE` makes one",
+        ) from error

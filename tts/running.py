@@ -193,7 +193,7 @@ def _begin(planned: Plan, run: RunDirectory, engine: Engine, life: dict[str, Any
     )
 
 
-def _by_attempt(example: Example, attempt: int) -> Example:
+def by_attempt(example: Example, attempt: int) -> Example:
     """Options in an order of the attempt's own; the first attempt has the record's."""
     return arranged(example, f"{example.problem.id}#{attempt}" if attempt else example.problem.id)
 
@@ -239,7 +239,7 @@ async def execute(
                 "write": run.record,
                 "watch": watch,
                 "stop": stop,
-                "vary": _by_attempt if settings.permute == "per-attempt" else None,
+                "vary": by_attempt if settings.permute == "per-attempt" else None,
                 "repeats": planned.repeats,
                 "done": frozenset(run.done),
                 "run_id": run.manifest["run_id"],

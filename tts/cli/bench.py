@@ -47,7 +47,9 @@ def throughput(
         arguments = {**settings.engine_arg, "max_num_seqs": max(batches)}
         settings = settings.model_copy(update={"engine_arg": arguments})
     if output is not None and (output.suffix not in (".json", ".csv") or not output.parent.is_dir()):
-        raise InputError(f"--output {output}: a .json or .csv file in a folder that exists is expected")
+        raise InputError(
+            f"--output {output}: a .json or .csv file in a folder that exists is expected", "--output throughput.csv"
+        )
     drive(_measure(settings, batches, lengths, prompt_tokens, output, as_json=json))
 
 
@@ -57,7 +59,9 @@ def _numbers(option: str, text: str) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
-        raise InputError(f"{option} {text}: whole numbers above 0 with commas between them are expected")
+        raise InputError(
+            f"{option} {text}: whole numbers above 0 with commas between them are expected", f"{option} 8,16,32"
+        )
     return numbers
 
 

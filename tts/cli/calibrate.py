@@ -32,7 +32,7 @@ def calibrate(
     from tts.calibration import calibrate as fit
 
     if not output.parent.is_dir():
-        raise InputError(f"--output {output}: no such folder: {output.parent}")
+        raise InputError(f"--output {output}: no such folder: {output.parent}", "make it first, or name another")
     policy = fit(runs, bins, probe, measure)
     output.write_text(policy.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if json:

@@ -127,4 +127,4 @@ async def _sample(planned: Plan, problems: int, place: Path, engine: Any, stop: 
     try:
         return calibrated(results, read_json(place / "manifest.json"), engine.max_sequences)
     except ValueError as error:
-        raise InputError(f"{planned.benchmark.name}: {error}") from error
+        raise InputError(f"{planned.benchmark.name}: {error}", "--calibrate with more problems") from error

@@ -124,6 +124,7 @@ async def _load(
     from dataclasses import replace
 
     from tts.results import current
+    from tts.folders import make_folder
     from tts.running import open_run, unfinished
 
     left = []
@@ -139,10 +140,7 @@ async def _load(
     if not left:
         return
     log = left[0][1].output / "logs" / "engine.log"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot create {log.parent}: {error.strerror}") from error
+    make_folder(log.parent)
     async with engines_for(left[0][1].settings, log) as (engine, verifier):
         with interruptible(stop):
             for cell, planned in left:

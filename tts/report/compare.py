@@ -50,7 +50,9 @@ def compare(a: Path, b: Path, metric: str) -> Comparison:
         raise InputError(f"{a} and {b} share no scored question", "run both with the same --limit")
     for name in shared:
         if left[name].text != right[name].text:
-            raise InputError(f"question {name!r} of {a} is another one in {b}: their data differ")
+            raise InputError(
+                f"question {name!r} of {a} is another one in {b}: their data differ", "compare runs over the same file"
+            )
     notes = []
     if first["revision"] != second["revision"]:
         notes.append("the runs read different revisions of the data; the questions compared are the same")

@@ -98,7 +98,7 @@ def read_result(run: Path) -> Result:
     results = current(run)
     if not results["metrics"]:
         why = "none of its records has a target to score against" if results["counts"]["records"] else "no record yet"
-        raise InputError(f"{run} has nothing to report: {why}")
+        raise InputError(f"{run} has nothing to report: {why}", f"tts show {run} says how its problems ended")
     return Result(run, manifest, results)
 
 

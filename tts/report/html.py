@@ -50,7 +50,9 @@ def write_html(paths: Sequence[Path], path: Path, bins: str | None = None, keep:
                 _fill(page, {"sections": [asdict(s) for s in sections], "runs": runs}, _title(results), packed)
         temporary.replace(path)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}", "--html FILE in a folder that exists"
+        ) from error
     finally:
         for scratch in (blobs, temporary):
             scratch.unlink(missing_ok=True)

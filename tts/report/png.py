@@ -31,7 +31,9 @@ def write_png(sections: Sequence[Section], path: Path) -> None:
     try:
         figure.savefig(path, dpi=150, format="png")
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}", "--png FILE.png in a folder that exists"
+        ) from error
 
 
 def _draw(axes: object, plot: Plot | None) -> None:

@@ -55,7 +55,7 @@ def read_questions(run: Path) -> list[Question]:
             grouped.setdefault(record["problem_id"], []).append(_slim(record))
     if not grouped:
         why = "none of its records has a target to score against" if seen else "it has no record yet"
-        raise InputError(f"{run} has nothing to report: {why}")
+        raise InputError(f"{run} has nothing to report: {why}", f"tts show {run} says how its problems ended")
     return [_question(name, attempts) for name, attempts in grouped.items()]
 
 
@@ -115,7 +115,10 @@ def values(questions: Sequence[Question], metric: str) -> list[float]:
         raise InputError(f"no metric {metric!r}", f"there are {METRICS}")
     kind, k, score = parts[1], int(parts[2]), parts[3] or ""
     if k > (n := samples(questions)):
-        raise InputError(f"{metric} needs {k} samples of each question, there are {n}")
+        raise InputError(
+            f"{metric} needs {k} samples of each question, there are {n}",
+            f"a k of {n} at most, or a run with a larger -n",
+        )
     if score and score not in (known := scores(questions)):
         raise InputError(f"no score {score!r} on the samples", f"they carry {', '.join(known) or 'none'}")
     return curve(questions, kind, [k], score)[0]

@@ -74,14 +74,18 @@ def _build(choice: Choice, drawn: int) -> Strategy:
 
     kinds: Mapping[str, Any] = STRATEGIES
     if choice.strategy not in kinds:
-        raise InputError(f"the policy asks for strategy {choice.strategy!r}, which there is not")
+        raise InputError(
+            f"the policy asks for strategy {choice.strategy!r}, which there is not", "make it again: tts calibrate"
+        )
     options = dict(choice.options)
     if choice.strategy in VOTING:
         options["n"] = max(options.get("n", 1), drawn, 1)
     try:
         built: Strategy = kinds[choice.strategy](**options)
     except TypeError as error:
-        raise InputError(f"the policy's options do not fit strategy {choice.strategy!r}: {error}") from error
+        raise InputError(
+            f"the policy's options do not fit strategy {choice.strategy!r}: {error}", "make it again: tts calibrate"
+        ) from error
     return built
 
 

@@ -44,6 +44,11 @@ class JudgeVerifier:
         self._card = card
         self._engine = engine
 
+    @property
+    def model(self) -> str | None:
+        """Who judges; None: the policy."""
+        return self._engine.model if self._engine is not None else None
+
     async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
         text = _response(completion)
         if self._card.method == "p-true":

@@ -1,0 +1,106 @@
+"""What a wrong command says: exit 2, one line of error, one line of what to do next, and nothing on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from conftest import tts, write_lines
+
+ROWS = [{"id": str(i), "question": f"What is {i} + 3?", "answer": str(i + 3)} for i in range(4)]
+SCRIPTED = ["--engine", "scripted"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run, and with files of every wrong kind."""
+    folder = tmp_path_factory.mktemp("place")
+    write_lines(folder / "sums.jsonl", ROWS)
+    write_lines(folder / "bare.jsonl", [{"question": "Why?"}])
+    write_lines(folder / "twice.jsonl", [ROWS[0], ROWS[0]])
+    (folder / "list.jsonl").write_text(json.dumps(ROWS, indent=1))
+    (folder / "array.jsonl").write_text("[1]\n")
+    (folder / "empty.jsonl").write_text("")
+    (folder / "empty.txt").write_text(" \n")
+    (folder / "binary.jsonl").write_bytes(bytes(range(256)))
+    (folder / "binary.parquet").write_bytes(bytes(range(256)))
+    (folder / "binary.txt").write_bytes(bytes(range(256)))
+    (folder / "ragged.csv").write_text("question,answer\na,1\nb,2,3\n")
+    (folder / "broken.toml").write_text("model = \n")
+    (folder / "grid.toml").write_text("grid = 3\n")
+    (folder / "no-benchmark.toml").write_text('strategy = "single"\n')
+    (folder / "unknown.toml").write_text('benchmarks = "samples"\nspeed = 3\n')
+    (folder / "broken.py").write_text("def rows(:\n")
+    (folder / "fails.py").write_text("def rows():\n    return 1 / 0\n")
+    (folder / "policy.json").write_text("{}")
+    (folder / "folder").mkdir()
+    done = tts("eval", "sums.jsonl", *SCRIPTED, "-n", 2, "--output", "made", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert tts("eval", "samples", *SCRIPTED, "-s", "single", "--output", "other", cwd=folder).returncode == 0
+    (folder / "hollow").mkdir()
+    (folder / "hollow" / "manifest.json").write_text("{}")
+    (folder / "hollow" / "records.jsonl").write_text("")
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / "manifest.json").write_text("{")
+    (folder / "damaged" / "records.jsonl").write_text("{\n{}\n")
+    return folder
+
+
+WRONG = [
+    *("evall sums.jsonl", "eval sums.jsonl --frobnicate", "run x -n many", "grade --answer", "list", "list models"),
+    *("export", "show", "score", "report", "sweep", "calibrate made", "sleep wrte", "report made --by age"),
+    *("eval", "eval empty.jsonl", "eval folder", "eval binary.jsonl", "eval binary.parquet", "eval list.jsonl"),
+    *("eval array.jsonl", "eval ragged.csv", "eval bare.jsonl", "eval twice.jsonl", "eval nowhere.jsonl"),
+    *("eval sums.jsonl:0", "eval sums.jsonl --limit 9-12", "eval sums.jsonl --limit some", "eval broken.py:rows"),
+    *("eval fails.py:rows", "eval nowhere.py:rows", "eval broken.toml", "eval sums.jsonl --config broken.toml"),
+    *("eval sums.jsonl --config folder", "eval sums.jsonl --permute per-record", "eval sums.jsonl -n 3 -o n=4"),
+    *("eval sums.jsonl -o n=3 -o n=4", "eval sums.jsonl -o stop=beta -o threshold=1.5", "eval sums.jsonl --engine vlm"),
+    *("eval sums.jsonl -s deepconf -o eta=200", "eval sums.jsonl -s deepconf -o consensus=2", "eval sums.jsonl -T x"),
+    *("eval sums.jsonl -s sleep-time -o inner=sleep-time", "eval sums.jsonl -s compute-optimal -o policy=policy.json"),
+    *("eval sums.jsonl --output sums.jsonl", "eval sums.jsonl --output made", "eval sums.jsonl --output folder/../made"),
+    *("eval sums.jsonl --output made --resume --seed 7", "eval sums.jsonl --prompt nowhere.jinja", "eval sums.jsonl -n 0"),
+    *("run", "run --input folder", "run --input empty.jsonl", "run x -s single -n 4", "run x --budget-seconds 0"),
+    *("grade", "grade empty.jsonl", "grade folder", "grade binary.jsonl", "grade sums.jsonl", "grade list.jsonl"),
+    *("grade nowhere", "grade --answer 1", "grade sums.jsonl --answer 1"),
+    *("check nowhere.tsv", "check bare.jsonl", "check folder/x.tsv"),
+    *("export nowhere", "export made nowhere", "export made damaged", "export made --format parquet"),
+    *("export made -o folder", "export made -o nowhere/a.csv", "show nowhere", "show made 99", "show made --tree"),
+    *("show made 1 --tree", "show made --rounds", "show damaged"),
+    *("score made", "score nowhere --verifier scripted", "score hollow --verifier scripted", "score made --verifier x"),
+    *("report nowhere", "report hollow", "report made --bins oracle", "report made --html folder"),
+    *("report made --png nowhere/a.png", "report made --verified --by difficulty"),
+    *("compare made", "compare made nowhere", "compare made other", "compare made made --metric speed"),
+    *("compare made made --metric pass@9", "calibrate made --output nowhere/p.json"),
+    *("calibrate made --probe 9 --output p.json", "list strategies nope", "list prompts cot", "list benchmarks nope"),
+    *("sweep nowhere.toml", "sweep broken.toml", "sweep grid.toml", "sweep no-benchmark.toml", "sweep unknown.toml"),
+    *("sweep folder", "plan", "plan -m nano --match nano --ratio 0", "plan --match /nowhere", "plan broken.toml"),
+    *("sleep write", "sleep write empty.txt", "sleep write binary.txt", "sleep write sums.jsonl"),
+    *("sleep write --context a --store nowhere/n.sqlite", "sleep write --context a --store binary.jsonl"),
+    *("sleep write --context a --examples folder", "sleep list --store nowhere", "sleep show x --store nowhere"),
+    *("sleep predict sums.jsonl", "sleep predict sums.jsonl --with made", "sleep cost nowhere", "sleep cost hollow"),
+    *("data stateful empty.jsonl", "data stateful sums.jsonl -o nowhere/a.jsonl", "data stateful list.jsonl"),
+    *("data multi-query nano-stateful -o sums.jsonl/x", "data multi-query nano-stateful --temperature 0"),
+    *("data multi-query sums.jsonl", "bench throughput --batch none", "bench throughput --output nowhere/a.csv"),
+    *("bench throughput --output a.txt", "synth infty-think", "synth infty-think nowhere.jsonl --output o"),
+    *("synth infty-think sums.jsonl --output sums.jsonl", "synth infty-think sums.jsonl --output o --tags a"),
+]  # fmt: skip
+TAKES_ENGINE = ("eval", "run", "sleep write", "sleep predict", "data multi-query", "bench throughput", "synth")
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_a_wrong_command_is_told_what_is_wrong_and_what_to_do(command: str, place: Path) -> None:
+    words = command.split()
+    if command.startswith(TAKES_ENGINE) and not {"--engine", "-h"} & set(words):
+        words += SCRIPTED
+    before = sorted(os.listdir(place))
+    done = tts(*words, cwd=place)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert [line.partition(" ")[0] for line in lines[-2:]] == ["error:", "hint:"], done.stderr
+    assert all(line.partition(" ")[2].strip() for line in lines[-2:])
+    assert not [line for line in lines[:-2] if line.startswith(("error:", "hint:"))]
+    assert done.stdout == ""
+    assert sorted(p for p in os.listdir(place) if p not in ("runs", "o")) == before
