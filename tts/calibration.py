@@ -17,7 +17,7 @@ from typing import Any
 from tts.errors import InputError
 from tts.metrics import best_at_k, ladder, maj_at_k, weighted_at_k
 from tts.policy import Bin, Choice, Measure, Policy, doubt, entropy
-from tts.store import read_json, read_records
+from tts.store import read_manifest, read_records
 
 POOLED = ("self-consistency", "best-of-n", "single")
 
@@ -125,7 +125,7 @@ def read_pools(run: Path) -> tuple[dict[str, Pool], str | None]:
     Raises:
         InputError: its samples are not independent.
     """
-    identity = read_json(run / "manifest.json")["identity"]
+    identity = read_manifest(run)["identity"]
     if identity["strategy"] not in POOLED or identity["options"].get("stop", "never") != "never":
         raise InputError(f"{run} is no pool of independent samples", "the first RUN is of -s best-of-n, all n drawn")
     verifier = identity["verifier"]
@@ -181,7 +181,7 @@ def _pooled(
 
 def _single(run: Path, pools: Mapping[str, Pool], probe: int, extra: Mapping[str, float]) -> list[Setting]:
     """A run as one setting; what placed the question comes on top."""
-    manifest = read_json(run / "manifest.json")
+    manifest = read_manifest(run)
     identity, n = manifest["identity"], manifest["growing"].get("n")
     marks: dict[str, list[float]] = {}
     costs: dict[str, list[float]] = {}

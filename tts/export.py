@@ -15,7 +15,7 @@ import filelock
 
 from tts.errors import InputError
 from tts.results import COLUMNS, current, result_rows
-from tts.store import read_json, read_records
+from tts.store import read_manifest, read_records
 
 Table = Literal["results", "problems", "samples"]
 Format = Literal["csv", "jsonl", "parquet"]
@@ -42,7 +42,7 @@ def rows(run: Path, table: Table) -> Iterator[dict[str, Any]]:
     """
     match table:
         case "results":
-            yield from result_rows(read_json(run / "manifest.json"), current(run))
+            yield from result_rows(read_manifest(run), current(run))
         case "problems":
             for record in read_records(run):
                 yield _problem(record)

@@ -14,7 +14,7 @@ from tts.export import rows, write_table
 from tts.journal import Journal
 from tts.results import summary
 from tts.session import Session, Setup
-from tts.store import pretty, read_json, read_records, replace_file, rewriting
+from tts.store import pretty, read_manifest, read_records, replace_file, rewriting
 from tts.types import (
     Budget,
     Candidate,
@@ -78,7 +78,7 @@ async def score_run(
             raise RunDirectoryError(
                 f"{run} has a problem {missing[0]!r} that its benchmark has not", "has the file changed?"
             )
-        manifest = read_json(run / "manifest.json")
+        manifest = read_manifest(run)
         mark = mark or str(verifier.key or verifier.name)
         marks = manifest.setdefault("scored", {})
         same = marks[verifier.name] == mark if verifier.name in marks else own

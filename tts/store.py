@@ -161,7 +161,7 @@ def rewriting(path: Path) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
         RunDirectoryError: no such run, or another process holds it.
         StorageFailed: it cannot be written.
     """
-    read_json(path / "manifest.json")
+    read_manifest(path)
     holding = lock(path)
     try:
         yield lambda records: replace_file(path / "records.jsonl", b"".join(map(_line, records)))
@@ -178,6 +178,21 @@ def _strangers(path: Path) -> list[str]:
 def is_run(path: Path) -> bool:
     """Whether something is there that a new run must not write over: anything but an empty folder, or its logs."""
     return path.exists() and (not path.is_dir() or any(entry.name != "logs" for entry in path.iterdir()))
+
+
+def read_manifest(run: Path) -> dict[str, Any]:
+    """A run's manifest.
+
+    Raises:
+        RunDirectoryError: missing, or damaged.
+    """
+    manifest = read_json(run / "manifest.json")
+    if not isinstance(manifest.get("identity"), dict) or "run_id" not in manifest:
+        raise RunDirectoryError(
+            f"{run / 'manifest.json'} is damaged: it does not name the run",
+            "`tts eval` again; its journal.sqlite serves --reuse",
+        )
+    return manifest
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -201,6 +216,9 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+_MENDS = "the command that made the run mends it, with --resume"
+
+
 def read_records(run: Path) -> Iterator[dict[str, Any]]:
     """The records of a run, one at a time; a last line that is still being written is left out.
 
@@ -214,13 +232,14 @@ def read_records(run: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                yield json.loads(line)
+                record = json.loads(line)
             except ValueError as error:
                 if not line.endswith(b"\n"):
                     return
-                raise RunDirectoryError(
-                    f"{path}:{number} is damaged: {error}", "take that line out, and --resume makes it again"
-                ) from error
+                raise RunDirectoryError(f"{path}:{number} is damaged: {error}", _MENDS) from error
+            if not isinstance(record, dict) or "solution" not in record:
+                raise RunDirectoryError(f"{path}:{number} is no record of a problem", _MENDS)
+            yield record
 
 
 def _refuse_other(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

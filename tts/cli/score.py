@@ -10,7 +10,7 @@ import typer
 from tts import console
 from tts.cli import options as o
 from tts.cli.driving import AGAIN, drive, engines_for, hinted, interruptible
-from tts.errors import InputError, RunDirectoryError
+from tts.errors import InputError
 
 if TYPE_CHECKING:
     from tts.settings import Settings
@@ -35,11 +35,9 @@ def score(
 ) -> None:
     """Score a run's stored candidates, with no new samples; what is scored already is not scored again."""
     from tts.settings import resolve
-    from tts.store import read_json
+    from tts.store import read_manifest
 
-    manifest = read_json(run / "manifest.json")
-    if not isinstance(manifest.get("identity"), dict):
-        raise RunDirectoryError(f"{run / 'manifest.json'} is damaged: it has no identity", "score another run")
+    manifest = read_manifest(run)
     if verifier is None:
         raise InputError("--verifier NAME is needed", "tts list verifiers")
     given: dict[str, Any] = {

@@ -123,8 +123,8 @@ async def _load(
     """All runs of one engine load; none is started where nothing is left to do."""
     from dataclasses import replace
 
-    from tts.results import current
     from tts.folders import make_folder
+    from tts.results import current
     from tts.running import open_run, unfinished
 
     left = []

@@ -13,7 +13,7 @@ from typing import Any
 from tts import metrics
 from tts.errors import InputError
 from tts.metrics import Pool, per_question, pools
-from tts.store import read_json, read_records
+from tts.store import read_manifest, read_records
 
 _METRIC = re.compile(r"(avg|pass|maj|best|weighted)@(\d+)(?::(.+))?")
 METRICS = "accuracy, tokens, avg@K, pass@K, maj@K, best@K:SCORE, weighted@K:SCORE"
@@ -46,7 +46,7 @@ def read_questions(run: Path) -> list[Question]:
         RunDirectoryError: no run, or a damaged one.
         InputError: it has no record, or nothing in it was scored.
     """
-    read_json(run / "manifest.json")
+    read_manifest(run)
     grouped: dict[str, list[dict[str, Any]]] = {}
     seen = 0
     for record in read_records(run):
