@@ -267,6 +267,7 @@ def test_a_mistake_is_one_line_and_exit_2(arguments: list[str], said: str, sums:
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 4
+    assert done.stderr.splitlines()[-1].startswith("hint: ")
     assert done.stdout == ""
 
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -103,3 +108,115 @@ def test_a_wrong_command_is_told_what_is_wrong_and_what_to_do(command: str, plac
     assert not [line for line in lines[:-2] if line.startswith(("error:", "hint:"))]
     assert done.stdout == ""
     assert sorted(p.name for p in place.iterdir() if p.name not in ("runs", "o")) == before
+
+
+def test_bold_and_dim_are_colours_too(place: Path) -> None:
+    shown = {}
+    for name in ("NO_COLOR", "FORCE"):
+        environment = {**os.environ, "TERM": "xterm-256color"}
+        environment.pop("NO_COLOR", None)
+        if name == "NO_COLOR":
+            environment["NO_COLOR"] = "1"
+        shown[name] = on_a_terminal(["list", "prompts"], environment) + on_a_terminal(["export", "no"], environment)
+    assert "\x1b[" in shown["FORCE"]
+    assert "\x1b[" not in shown["NO_COLOR"]
+
+
+def on_a_terminal(words: list[str], environment: dict[str, str]) -> str:
+    """All that a command writes to a terminal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "tts", *words], environment)
+    told = b""
+    try:
+        while data := os.read(terminal, 65536):
+            told += data
+    except OSError:  # the other end is closed
+        pass
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    return told.decode()
+
+
+def test_what_differs_in_a_resume_is_said_in_full(place: Path) -> None:
+    done = tts("eval", "sums.jsonl", *SCRIPTED, "--output", "made", "--resume", "-o", "stop=beta", cwd=place)
+    assert "options.stop: " in done.stderr
+    assert '"beta" here' in done.stderr
+    assert "…" not in done.stderr
+    assert "options.n" not in done.stderr
+
+
+def test_one_strategy_is_described_with_its_options() -> None:
+    told = tts("list", "strategies", "deepconf").stdout
+    assert "arXiv:2508.15260" in told
+    assert "The first `warmup` traces" in told
+    assert "-o consensus=0.95" in told
+    assert "best-of-n" not in told
+    one = json.loads(tts("list", "strategies", "deepconf", "--json").stdout)
+    assert one in json.loads(tts("list", "strategies", "--json").stdout)
+
+
+def test_what_is_said_twice_may_agree(place: Path) -> None:
+    (place / "n.toml").write_text('n = 5\noption = { n = 5 }\nengine = "scripted"\n')
+    for words, n in ((["-n", 3, "-o", "n=3"], 3), (["-o", "n=2"], 2), (["-n", 4], 4), ([], 5)):
+        told = tts("eval", "sums.jsonl", "--config", "n.toml", *words, "--dry-run", cwd=place)
+        assert json.loads(told.stdout)["runs"][0]["strategy"]["n"] == n, told.stderr
+
+
+def test_sleep_predict_refuses_runs_over_other_questions(place: Path) -> None:
+    rows = [{**row, "context": "Ann adds.", "question": "What is it?"} for row in ROWS]
+    write_lines(place / "contexts.jsonl", rows)
+    told = tts("sleep", "predict", "contexts.jsonl", *SCRIPTED, "--with", "made", "--without", "made", cwd=place)
+    assert told.returncode == 2, told.stderr
+    assert "other questions" in told.stderr
+    write_lines(place / "contexts.jsonl", [{**row, "context": "Ann adds."} for row in ROWS])
+    told = tts("sleep", "predict", "contexts.jsonl", *SCRIPTED, "--with", "made", "--without", "made", cwd=place)
+    assert told.returncode == 0, told.stderr
+
+
+def test_a_dead_engine_says_what_to_do_next(place: Path) -> None:
+    write_lines(place / "dies.jsonl", [{"match": "is 2", "error": "dead"}, {"reply": "\\boxed{1}"}])
+    script = ("-M", "script=dies.jsonl", "--concurrency", 1)
+    write_lines(place / "contexts.jsonl", [{**row, "context": row["question"]} for row in ROWS])
+    run = tts("run", "--input", "sums.jsonl", *SCRIPTED, *script, cwd=place)
+    assert run.returncode == 3
+    assert run.stdout.startswith("0\t1\n"), "what is answered is said"
+    assert "hint: `tts eval --output DIR`" in run.stderr
+    for words in (
+        ["sleep", "write", "contexts.jsonl", "--store", "n.sqlite"],
+        ["data", "multi-query", "contexts.jsonl"],
+    ):
+        died = tts(*words, *SCRIPTED, *script, cwd=place)
+        assert died.returncode == 3, died.stderr
+        assert "hint: the same command goes on" in died.stderr
+
+
+def test_one_process_at_a_time_works_through_a_folder(place: Path) -> None:
+    write_lines(place / "slow.jsonl", [{"reply": "1. Why?", "latency": 60}])
+    write_lines(place / "contexts.jsonl", [{**ROWS[0], "context": "Ann adds."}])
+    words = ["data", "multi-query", "contexts.jsonl", "-o", "more.jsonl", *SCRIPTED, "-M", "script=slow.jsonl"]
+    first = subprocess.Popen([sys.executable, "-m", "tts", *words], cwd=place, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not (place / "more.jsonl.work" / "journal.sqlite").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        second = tts(*words, cwd=place)
+        assert second.returncode == 2, second.stderr
+        assert "another process is writing more.jsonl.work" in second.stderr
+    finally:
+        first.kill()
+        first.wait()
+
+
+def test_the_resume_command_of_a_comparison_names_the_run_itself(place: Path) -> None:
+    write_lines(place / "dies.jsonl", [{"match": "is 2", "error": "dead"}, {"reply": "\\boxed{1}"}])
+    words = ("eval", "sums.jsonl", *SCRIPTED, "-M", "script=dies.jsonl", "--total-tokens", 900)
+    words += ("--max-tokens", 20, "--against-uniform")
+    died = tts(*words, cwd=place)
+    assert died.returncode == 3, died.stderr
+    command = died.stderr.rpartition("hint: tts ")[2].split()
+    run = place / command[command.index("--output") + 1]
+    assert (run / "records.jsonl").exists()
+    again = tts(*[w for w in command if "script=" not in w and w != "-M"], cwd=place)
+    assert again.returncode == 0, again.stderr
+    assert "the same budget, spent two ways" in again.stdout
