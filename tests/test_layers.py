@@ -23,7 +23,7 @@ LAYERS = [
         "stopping",
         "throughput",
         "policy",
-        "folders",
+        "writing",
     },
     {"paired", "forecast", "allocate"},
     {"journal", "notes", "verify", "nano", "predictability", "amortise"},

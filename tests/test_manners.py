@@ -220,3 +220,52 @@ def test_the_resume_command_of_a_comparison_names_the_run_itself(place: Path) ->
     again = tts(*[w for w in command if "script=" not in w and w != "-M"], cwd=place)
     assert again.returncode == 0, again.stderr
     assert "the same budget, spent two ways" in again.stdout
+
+
+def test_a_byte_order_mark_and_carriage_returns_are_no_content(tmp_path: Path) -> None:
+    def write(name: str, *lines: str) -> str:
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + "".join(f"{line}\r\n" for line in lines).encode())
+        return str(tmp_path / name)
+
+    data = write("p.jsonl", '{"question": "What is 2 + 3?", "answer": "5"}')
+    settings = write("c.toml", "n = 3", 'engine = "scripted"')
+    grid = write("g.toml", 'benchmarks = "p.jsonl"', 'engine = "scripted"', "n = [1, 2]")
+    text = write("t.txt", "Ann has 3 pears.")
+    pairs = write("pairs.jsonl", '{"answer": "2", "target": "2"}')
+    for words in (["eval", data, "--config", settings], ["sweep", grid], ["grade", pairs]):
+        done = tts(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert tts("grade", "-", stdin=Path(pairs).read_text(encoding="utf-8")).returncode == 0
+    store = ("--store", tmp_path / "n.sqlite")
+    assert tts("sleep", "write", text, *SCRIPTED, *store).returncode == 0
+    assert json.loads(tts("sleep", "list", *store, "--json").stdout)[0]["context"] == "Ann has 3 pears."
+
+
+def test_a_question_that_is_no_text_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tts", "run", "-", *SCRIPTED], input=b"\xff\xfe\x00", capture_output=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert b"not UTF-8" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["export", "made"], ["report", "made", "--html-samples", "1"]], ids=" ".join)
+def test_what_is_no_file_is_written_to_and_not_replaced(words: list[str], place: Path, tmp_path: Path) -> None:
+    pipe, link, real = tmp_path / "pipe", tmp_path / "link", tmp_path / "real"
+    os.mkfifo(pipe)
+    real.write_text("old")
+    link.symlink_to(real)
+    option = "-o" if words[0] == "export" else "--html"
+    with (place / "told").open("wb") as told, subprocess.Popen(["cat", pipe], stdout=told) as reader:
+        try:
+            done = tts(*words, option, pipe, cwd=place)
+            assert done.returncode == 0, done.stderr
+            reader.wait(timeout=30)
+        finally:
+            reader.kill()
+    assert pipe.is_fifo()
+    assert (place / "told").stat().st_size > 1000
+    assert tts(*words, option, link, cwd=place).returncode == 0
+    assert link.is_symlink()
+    assert real.stat().st_size > 1000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe", "real"]

@@ -90,7 +90,7 @@ def find(kind: Kind, name: str) -> Source:
     else:
         raise CatalogError(f"no {kind[:-1]} called {name!r}", nearest(name, names(kind)))
     try:
-        return Source(kind, path.stem, path, path.read_text(encoding="utf-8"))
+        return Source(kind, path.stem, path, path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogError(f"cannot read {path}: {error}", "a text file in UTF-8 that you may read") from error
 

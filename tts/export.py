@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,6 +14,7 @@ import filelock
 from tts.errors import InputError
 from tts.results import COLUMNS, current, result_rows
 from tts.store import read_manifest, read_records
+from tts.writing import whole
 
 Table = Literal["results", "problems", "samples"]
 Format = Literal["csv", "jsonl", "parquet"]
@@ -89,21 +88,12 @@ def write_table(table: Iterable[Mapping[str, Any]], name: Table, form: Format, p
     Raises:
         InputError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        if form == "parquet":
-            with temporary.open("wb") as binary:
-                write_parquet(table, TABLES[name], binary)
-        else:
-            with temporary.open("w", encoding="utf-8", newline="") as text:
-                write_text(table, name, form, text)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}", "another file, in a folder that you may write"
-        ) from error
+    if form == "parquet":
+        with whole(path, "wb") as binary:
+            write_parquet(table, TABLES[name], binary)
+    else:
+        with whole(path) as text:
+            write_text(table, name, form, text)
 
 
 def write_text(table: Iterable[Mapping[str, Any]], name: Table, form: Format, out: IO[str]) -> None:

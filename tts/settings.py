@@ -343,7 +343,7 @@ def _pairs(given: Mapping[str, Any] | Iterable[str], name: str) -> dict[str, Any
 def _read_config(path: Path) -> dict[str, Any]:
     """A TOML file of options, or the manifest.json of an earlier run."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         data = json.loads(text).get("config", {}) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise InputError(

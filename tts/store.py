@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tts.errors import RunDirectoryError, StorageFailed
-from tts.folders import lock, make_folder
+from tts.writing import lock, make_folder
 
 GROWING = ("n", "limit", "repeats")
 """Parts of a configuration that a resumed run may raise."""

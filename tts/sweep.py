@@ -52,7 +52,7 @@ def read(path: Path) -> list[Cell]:
             the message names the block.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", "a TOML file: evals/recipes/ has some") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

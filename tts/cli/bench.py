@@ -79,6 +79,7 @@ async def _measure(
     import platformdirs
 
     from tts.throughput import as_csv, document, peak, sweep
+    from tts.writing import write_whole
 
     async with engines_for(settings, platformdirs.user_log_path("tts-reasoning") / "engine.log") as (engine, _):
         found = await sweep(
@@ -88,7 +89,7 @@ async def _measure(
         told = document(found, dict(engine.describe()))
     if output is not None:
         text = as_csv(found) if output.suffix == ".csv" else json.dumps(told, indent=2) + "\n"
-        output.write_text(text, encoding="utf-8")
+        write_whole(output, text)
     if as_json:
         return console.say_json(told)
     best = peak(found)

@@ -29,7 +29,7 @@ def check(
         list[str] | None,
         typer.Argument(
             help="Case files (.tsv) and benchmarks (NAME, NAME=FILE, a file of problems); all built-in ones if none.",
-            metavar="[CASES.tsv|BENCHMARK]…",
+            metavar="CASES.tsv|BENCHMARK",
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of the hub; use what is on disk.")] = False,

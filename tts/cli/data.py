@@ -145,7 +145,6 @@ def _put(rows: Iterable[dict[str, Any]], output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror}", "another --output") from error
+    from tts.writing import write_whole
+
+    write_whole(output, text)

@@ -137,8 +137,8 @@ async def work_through(
     """
     from tts.benchmarks import Benchmark
     from tts.evaluate import Stop
-    from tts.folders import held
     from tts.running import Plan
+    from tts.writing import held
 
     stop, done, errors = Stop(), 0, 0
 

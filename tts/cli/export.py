@@ -12,7 +12,7 @@ from tts.errors import InputError
 
 
 def export(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories; their rows follow one another.", metavar="RUN…")],
+    runs: Annotated[list[Path], typer.Argument(help="Run directories; their rows follow one another.", metavar="RUN")],
     format: Annotated[
         Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="csv, jsonl or parquet.")
     ] = "csv",

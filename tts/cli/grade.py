@@ -75,7 +75,7 @@ async def _stream(where: str) -> None:
             lines: Any = sys.stdin
         else:
             try:
-                lines = stack.enter_context(open(where, encoding="utf-8"))  # noqa: PTH123 - a path as typed
+                lines = stack.enter_context(open(where, encoding="utf-8-sig"))  # noqa: PTH123 - a path as typed
             except OSError as error:
                 raise InputError(f"cannot read {where}: {error.strerror}", "a JSONL file, or - for stdin") from error
         async with CheckerPool() as pool:
@@ -105,7 +105,7 @@ def _pairs(lines: Iterator[str], where: str) -> Iterator[tuple[str, str]]:
 
 def _pair(line: str, place: str) -> tuple[str, str]:
     try:
-        row = json_module.loads(line)
+        row = json_module.loads(line.removeprefix("\ufeff"))
     except ValueError as error:
         raise DataError(f"{place}: not JSON: {error}", 'a line for each pair: {"answer": …, "target": …}') from error
     if not isinstance(row, dict) or "answer" not in row or "target" not in row:

@@ -90,6 +90,8 @@ def read_config(name: str) -> dict[str, Any]:
 
     from tts import nano
 
+    if name.startswith((".", "/", "~")) and not Path(name).expanduser().exists():
+        raise InputError(f"no such model folder: {name}", "a folder with config.json, a hub id, or nano")
     where = str(nano.POLICY) if name == nano.NAME else str(Path(name).expanduser())
     try:
         return dict(AutoConfig.from_pretrained(where if Path(where).exists() else name).to_dict())

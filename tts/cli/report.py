@@ -14,7 +14,7 @@ LARGE = 15e6
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="RUN…")],
+    runs: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="RUN")],
     by: Annotated[
         Literal["difficulty"] | None, typer.Option("--by", help="difficulty: accuracy and gains for each bin.")
     ] = None,

@@ -91,6 +91,10 @@ def _questions(question: str | None, file: Path | None, settings: Settings) -> B
     text = sys.stdin.read() if question == "-" else str(question)
     if not text.strip():
         raise InputError("the question is empty", "- reads it from stdin")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError("the question is not UTF-8 text", "iconv -t utf-8 converts it") from error
     extract = (*DEFAULT, "last-number")
     return benchmarks.Benchmark("question", "", "", (Example(Problem("1", text.strip()), None),), extract=extract)
 

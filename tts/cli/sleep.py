@@ -84,7 +84,7 @@ def write(
 
 def _lines(file: Path) -> tuple[str, ...]:
     try:
-        return tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+        return tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"cannot read --examples {file}: {error}", "a text file in UTF-8, a question a line"
@@ -101,7 +101,7 @@ def _contexts(files: list[str], text: str | None, settings: Settings) -> list[st
     for file in files:
         if Path(file).suffix in TEXT_SUFFIXES:
             try:
-                found.append(Path(file).expanduser().read_text(encoding="utf-8"))
+                found.append(Path(file).expanduser().read_text(encoding="utf-8-sig"))
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(f"cannot read {file}: {error}", "a text file in UTF-8 that you may read") from error
             continue
@@ -303,7 +303,7 @@ def _tell(
 
 @app.command()
 def cost(
-    runs: Annotated[list[Path], typer.Argument(help="Runs with and without notes.", metavar="RUN…")],
+    runs: Annotated[list[Path], typer.Argument(help="Runs with and without notes.", metavar="RUN")],
     factor: Annotated[
         float, typer.Option("-t", help="What a token costs while somebody waits, in tokens at sleep.", min=0.0)
     ] = 10.0,

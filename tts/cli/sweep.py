@@ -123,9 +123,9 @@ async def _load(
     """All runs of one engine load; none is started where nothing is left to do."""
     from dataclasses import replace
 
-    from tts.folders import make_folder
     from tts.results import current
     from tts.running import open_run, unfinished
+    from tts.writing import make_folder
 
     left = []
     for cell, planned in group:

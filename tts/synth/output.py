@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tts.errors import RunDirectoryError, StorageFailed
-from tts.folders import lock, make_folder
+from tts.writing import lock, make_folder
 
 KEPT = "kept"
 

@@ -49,7 +49,7 @@ def read_cases(path: Path) -> Iterator[Case]:
         DataError: missing, not UTF-8, another number of columns, an unknown verdict; with the line number.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             for number, row in enumerate(rows, 1):
                 if not row or row[0].startswith("# ") or tuple(row) == _COLUMNS:

@@ -1,14 +1,53 @@
-"""Folders that jobs write in: made, and held by one process at a time."""
+"""Files that are written whole or not at all, and folders that one process at a time writes in."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any, Literal
 
 import filelock
 
-from tts.errors import RunDirectoryError
+from tts.errors import InputError, RunDirectoryError
+
+
+@contextlib.contextmanager
+def whole(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+    """A stream into a file that the user named: complete in the end, or as it was. A link stays a link; what is no file
+    (a device, a pipe) is written to as it stands, for a renamed file would take its place.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    target = path.resolve()
+    plain = target.is_file() or not target.exists()
+    written = target.with_name(f".{target.name}.{os.getpid()}.tmp") if plain else target
+    text: dict[str, Any] = {} if mode == "wb" else {"encoding": "utf-8", "newline": ""}
+    try:
+        with written.open(mode, **text) as stream:
+            yield stream
+        if plain:
+            written.replace(target)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}", "another file, in a folder that you may write"
+        ) from error
+    finally:
+        if plain:
+            with contextlib.suppress(OSError):
+                written.unlink()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text into a file that the user named.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with whole(path) as stream:
+        stream.write(text)
 
 
 @contextlib.contextmanager
