@@ -78,6 +78,7 @@ WRONG = [
     *("compare made", "compare made nowhere", "compare made other", "compare made made --metric speed"),
     *("compare made made --metric pass@9", "calibrate made --output nowhere/p.json"),
     *("calibrate made --probe 9 --output p.json", "list strategies nope", "list prompts cot", "list benchmarks nope"),
+    *("eval sums.jsonl --csv /dev/full", "eval sums.jsonl --csv folder"),
     *("sweep nowhere.toml", "sweep broken.toml", "sweep grid.toml", "sweep no-benchmark.toml", "sweep unknown.toml"),
     *("sweep folder", "plan", "plan -m nano --match nano --ratio 0", "plan --match /nowhere", "plan broken.toml"),
     *("sleep write", "sleep write empty.txt", "sleep write binary.txt", "sleep write sums.jsonl"),
@@ -269,3 +270,19 @@ def test_what_is_no_file_is_written_to_and_not_replaced(words: list[str], place:
     assert link.is_symlink()
     assert real.stat().st_size > 1000
     assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe", "real"]
+
+
+@pytest.mark.parametrize("lost", ["pipe", "full"])
+def test_a_run_does_not_mind_who_listens_to_its_progress(lost: str, place: Path, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    if lost == "full":
+        os.close(writing)
+        writing = os.open("/dev/full", os.O_WRONLY)
+    words = ["eval", "sums.jsonl", *SCRIPTED, "--output", str(tmp_path / "run"), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tts", *words], cwd=place, stderr=writing, stdout=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["counts"]["problems"] == 4

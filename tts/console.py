@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -55,6 +55,25 @@ class _Stdout:
             self._stream.flush()
 
 
+class _Stderr:
+    """Stderr, whose loss is no reason to end a run: nobody is left who could be told."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     try:
@@ -90,8 +109,8 @@ def _colours() -> Any:
 
 def _stderr() -> Console:
     """A console on a copy of stderr, which stays ours while an engine's start is sent to its log."""
-    file = os.fdopen(os.dup(2), "w", buffering=1)
-    return Console(file=file, highlight=False, soft_wrap=True, color_system=_colours())
+    file = _Stderr(os.fdopen(os.dup(2), "w", buffering=1))
+    return Console(file=cast("IO[str]", file), highlight=False, soft_wrap=True, color_system=_colours())
 
 
 err = _stderr()

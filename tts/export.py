@@ -124,6 +124,8 @@ def shared_rows(path: Path) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
+    if not path.is_file():
+        raise InputError(f"{path} is no file that rows could be added to", "--csv FILE, or --csv - for stdout")
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream)

@@ -21,8 +21,8 @@ def whole(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
     Raises:
         InputError: it cannot be written.
     """
-    target = path.resolve()
-    plain = target.is_file() or not target.exists()
+    plain = path.is_file() or not path.exists()
+    target = path.resolve() if plain else path
     written = target.with_name(f".{target.name}.{os.getpid()}.tmp") if plain else target
     text: dict[str, Any] = {} if mode == "wb" else {"encoding": "utf-8", "newline": ""}
     try:
