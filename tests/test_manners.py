@@ -153,6 +153,7 @@ def test_one_strategy_is_described_with_its_options() -> None:
     assert "The first `warmup` traces" in told
     assert "-o consensus=0.95" in told
     assert "best-of-n" not in told
+    assert "-o inner=single " in tts("list", "strategies", "sleep-time").stdout
     one = json.loads(tts("list", "strategies", "deepconf", "--json").stdout)
     assert one in json.loads(tts("list", "strategies", "--json").stdout)
 

@@ -306,11 +306,18 @@ def strategy_options(cls: Any) -> list[tuple[str, str, str, str]]:
         (
             f.name,
             _type_name(annotations[f.name]),
-            "required" if f.default is MISSING else str(f.default),
+            _default(f.default),
             f.metadata.get("help", ""),
         )
         for f in fields(cls)
     ]
+
+
+def _default(value: Any) -> str:
+    """A default as one would type it: a strategy by its name."""
+    if value is MISSING:
+        return "required"
+    return next((name for name, cls in STRATEGIES.items() if cls is type(value)), str(value))
 
 
 def _type_name(annotation: Any) -> str:

@@ -154,7 +154,10 @@ async def work_through(
     planned = Plan(settings, Benchmark(name, "", "", tuple(examples)), tuple(examples), strategy, sampling, 1, folder)
     with held(folder), hinted(AGAIN):
         await solve_ungraded(planned, name, folder / "journal.sqlite", folder / "engine.log", take, stop)
-    return 130 if stop.draining and done < len(examples) else 1 if errors else 0
+    if stop.draining and done < len(examples):
+        console.warn(f"interrupted; {AGAIN}")
+        return 130
+    return 1 if errors else 0
 
 
 def _shares_memory(settings: Settings) -> bool:
