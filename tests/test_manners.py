@@ -66,6 +66,8 @@ WRONG = [
     *("eval sums.jsonl --output sums.jsonl", "eval sums.jsonl --output made"),
     *("eval sums.jsonl --output made --resume --seed 7", "eval sums.jsonl --prompt nowhere.j2"),
     *("run", "run --input folder", "run --input empty.jsonl", "run x -s single -n 4", "run x --budget-seconds 0"),
+    *("run x --prompt no.j2", "show LONG", "eval LONG", "eval sums.jsonl --output LONG", "eval sums.jsonl --csv LONG"),
+    *("grade LONG", "export made -o LONG", "score LONG --verifier scripted", "report LONG", "sweep LONG"),
     *("grade", "grade empty.jsonl", "grade folder", "grade binary.jsonl", "grade sums.jsonl", "grade list.jsonl"),
     *("grade nowhere", "grade --answer 1", "grade sums.jsonl --answer 1"),
     *("check nowhere.tsv", "check bare.jsonl", "check folder/x.tsv"),
@@ -96,7 +98,7 @@ TAKES_ENGINE = ("eval", "run", "sleep write", "sleep predict", "data multi-query
 
 @pytest.mark.parametrize("command", WRONG)
 def test_a_wrong_command_is_told_what_is_wrong_and_what_to_do(command: str, place: Path) -> None:
-    words = command.split()
+    words = command.replace("LONG", "a" * 300).split()
     if command.startswith(TAKES_ENGINE) and not {"--engine", "-h"} & set(words):
         words += SCRIPTED
     before = sorted(p.name for p in place.iterdir())

@@ -145,8 +145,8 @@ def plan(settings: Settings, name: str, benchmark: Benchmark, output: Path, repe
             "--target-field names their column; `tts run --input` answers questions that have none",
         )
     for path in settings.reuse:
-        if not (path / "journal.sqlite").is_file():
-            raise InputError(f"--reuse {path}: there is no journal.sqlite in it", "it takes a run directory")
+        if not os.access(path / "journal.sqlite", os.R_OK):
+            raise InputError(f"--reuse {path}: no journal.sqlite in it that can be read", "it takes a run directory")
     sampling = settings.sampling(strategy, benchmark)
     planned = Plan(settings, benchmark, examples, strategy, sampling, repeats, output)
     catalog.find("prompts", planned.prompt)

@@ -203,7 +203,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunDirectoryError(
             f"{path.parent} is not a run directory: no {path.name}", "`tts eval --output DIR` makes one"
         ) from error

@@ -30,6 +30,9 @@ from tts.errors import InputError, StorageFailed, TTSError
 _WRONG_USE: type[Exception] = typer.BadParameter.__mro__[1]
 """Click's UsageError, which Typer has a copy of in some versions and imports in others."""
 
+_OUT_OF_REACH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+"""What is wrong with a path where nothing nearer to its use has said so."""
+
 app = typer.Typer(
     name="tts",
     help="Make a language model reason better at test time, and see what each point of accuracy cost.",
@@ -93,11 +96,17 @@ def main() -> None:
     except console.ReaderGone:
         sys.exit(0)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOSPC:
+            console.silence()
+            full = StorageFailed("cannot write the output: no space left", "free some space, or write elsewhere")
+            console.report(full)
+            sys.exit(full.exit_code)
+        if error.errno not in _OUT_OF_REACH or error.filename is None:
             raise
-        console.silence()
-        console.report(StorageFailed("cannot write the output: no space left", "free some space, or write elsewhere"))
-        sys.exit(StorageFailed.exit_code)
+        console.report(
+            InputError(f"{error.filename}: {error.strerror}", "a path that you may read, and write where asked")
+        )
+        sys.exit(InputError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)

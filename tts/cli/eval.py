@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -114,6 +115,8 @@ def _plans(settings: Settings) -> list[Plan]:
         if not target.parent.is_dir():
             raise InputError(f"--csv {target}: no such folder: {target.parent}", "make it first, or name another")
         shared_rows(target)
+        if not os.access(target.parent, os.W_OK):
+            raise InputError(f"--csv {target}: you may not write in {target.parent}", "a file in another folder")
     if settings.resume and settings.output is None:
         raise InputError("--resume needs the run directory", "--output DIR names it")
     stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")

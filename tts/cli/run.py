@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tts import console
+from tts import catalog, console
 from tts.cli import options as o
 from tts.cli.driving import drive, hinted, solve_ungraded
 from tts.errors import InputError
@@ -61,6 +61,7 @@ def run(
 
     settings = resolve(given, config)
     benchmark = _questions(question, input, settings)
+    catalog.find("prompts", settings.prompt or benchmark.prompt)
     if dry_run:
         chosen = build_strategy(settings)
         requests = len(benchmark.examples) * getattr(chosen, "n", 1)
