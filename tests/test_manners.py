@@ -289,3 +289,18 @@ def test_a_run_does_not_mind_who_listens_to_its_progress(lost: str, place: Path,
     os.close(writing)
     assert done.returncode == 0
     assert json.loads(done.stdout)["counts"]["problems"] == 4
+
+
+def test_notes_are_forgotten_by_their_own_key_alone(tmp_path: Path) -> None:
+    store = ("--store", tmp_path / "n.sqlite")
+    assert tts("sleep", "write", "--context", "Ann adds.", *SCRIPTED, *store).returncode == 0
+    for key in ("", "%", "_"):
+        assert tts("sleep", "rm", key, *store).returncode == 2
+    assert len(json.loads(tts("sleep", "list", *store, "--json").stdout)) == 1
+
+
+def test_a_number_of_thousands_of_digits_is_named(tmp_path: Path) -> None:
+    (tmp_path / "big.jsonl").write_text('{"question": "x", "answer": ' + "9" * 5000 + "}\n")
+    done = tts("eval", tmp_path / "big.jsonl", *SCRIPTED, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "big.jsonl:1: " in done.stderr

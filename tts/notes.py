@@ -120,7 +120,8 @@ class NotesStore:
 
     def entries(self, begin: str = "") -> list[Entry]:
         """All notes, oldest first, or those whose key or context's hash begins so."""
-        return list(self._rows("WHERE key LIKE ? OR context_hash LIKE ?", f"{begin}%", f"{begin}%"))
+        where = "WHERE substr(key, 1, length(?1)) = ?1 OR substr(context_hash, 1, length(?1)) = ?1"
+        return list(self._rows(where, begin))
 
     def remove(self, key: str) -> None:
         """Forget the notes under a key."""

@@ -65,6 +65,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     f"{path}:{number}: not JSON: {error.msg} at column {error.colno}{cut}",
                     "a JSON object in each line; a list of objects is not JSONL",
                 ) from error
+            except ValueError as error:  # a number of thousands of digits
+                raise DataError(f"{path}:{number}: {str(error).partition(';')[0]}", "write it as a text") from error
             if not isinstance(row, dict):
                 raise DataError(
                     f"{path}:{number}: a JSON object is expected, found {type(row).__name__}",

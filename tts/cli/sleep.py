@@ -195,6 +195,8 @@ def _entries(store: Path | None, begin: str) -> list[Entry]:
 
 
 def _found(store: Path | None, key: str) -> list[Entry]:
+    if not key:
+        raise InputError("the key is empty: it would name all notes", "`tts sleep list` shows the keys")
     entries = _entries(store, key)
     if not entries:
         raise InputError(f"no notes whose key or context begins with {key!r}", "`tts sleep list` shows them")
