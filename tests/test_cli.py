@@ -218,7 +218,7 @@ BAD = [
     (["eval", "SUMS", "--json", "--csv", "-"], "both write to stdout"),
     (["eval", "SUMS", "-s", "self-consistancy"], "self-consistency"),
     (["eval", "SUMS", "-o", "nn=3"], "no option 'nn'"),
-    (["eval", "SUMS", "-o", "n=three"], "-o n=three"),
+    (["eval", "SUMS", "-o", "n=three"], "-n three"),
     (["eval", "SUMS", "-o", "n"], "key=value"),
     (["eval", "SUMS", "-s", "single", "-n", "4"], "it has no n"),
     (["eval", "SUMS", "-s", "single", "--verifier", "nano"], "uses no verifier"),
@@ -267,6 +267,7 @@ def test_a_mistake_is_one_line_and_exit_2(arguments: list[str], said: str, sums:
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 4
+    assert done.stderr.splitlines()[-1].startswith("hint: ")
     assert done.stdout == ""
 
 

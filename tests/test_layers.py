@@ -23,6 +23,7 @@ LAYERS = [
         "stopping",
         "throughput",
         "policy",
+        "writing",
     },
     {"paired", "forecast", "allocate"},
     {"journal", "notes", "verify", "nano", "predictability", "amortise"},

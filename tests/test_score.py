@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import records, tts
+from conftest import records, tts, write_lines
 
 from tts.engines.scripted import ScriptedEngine
 from tts.errors import EngineDead, RunDirectoryError
 from tts.evaluate import Stop
 from tts.rescoring import score_run
-from tts.types import Completion, Problem, Prompt, StepScores
+from tts.types import Completion, Example, Problem, Prompt, StepScores
 from tts.verify import cards
 from tts.verify.rule import RuleVerifier
 
@@ -130,6 +130,83 @@ def test_bad_input_is_one_line(words: list[str], said: str, sums: Path, tmp_path
     assert "Traceback" not in done.stderr
 
 
+def test_options_are_scored_in_the_order_that_the_policy_saw(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "question": "Which?", "choices": list("pqrs"), "answer": "A"} for i in range(6)]
+    data, run, at_once = write_lines(tmp_path / "q.jsonl", rows), tmp_path / "late", tmp_path / "at-once"
+    (tmp_path / "s.py").write_text(
+        "def say(prompt, seed):\n"
+        "    where = prompt.partition(') p')[0][-1]\n"
+        "    return f'Score: {ord(where) - 64}' if 'Score:' in prompt else f'It is \\\\boxed{{{where}}}.'\n"
+    )
+    for how in ("per-record", "per-attempt"):
+        more = ("--permute", how, "--repeats", 3, "-M", f"script={tmp_path / 's.py'}:say")
+        evaluate(data, run / how, *more)
+        evaluate(data, at_once / how, *more, "-s", "best-of-n", "--verifier", "judge-score")
+        done = tts("score", run / how, "--verifier", "judge-score")
+        assert done.returncode == 0, done.stderr
+        assert candidates(run / how) == candidates(at_once / how)
+        for c in candidates(run / how):
+            assert c["scores"]["judge-score"] == pytest.approx((ord(c["answer"]) - 64) / 10), "as the policy saw it"
+
+
+def test_a_run_at_temperature_0_is_scored(sums: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = tts("eval", sums, "--engine", "scripted", "-s", "single", "--temperature", 0, "--output", run)
+    assert done.returncode == 0, done.stderr
+    done = tts("score", run, "--verifier", "scripted")
+    assert done.returncode == 0, done.stderr
+    assert all("scripted" in c["scores"] for c in candidates(run))
+
+
+def _cards(folder: Path, verdicts: str) -> Path:
+    (folder / "v.py").write_text(f"def rate(question, steps):\n    {verdicts}\n")
+    (folder / "mine.toml").write_text(f'description = "ours"\nkind = "scripted"\nscript = "{folder / "v.py"}:rate"\n')
+    return folder / "mine.toml"
+
+
+def test_scores_of_two_verifiers_are_not_mixed_under_one_name(sums: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    evaluate(sums, run)
+    card = _cards(tmp_path, "return [0.25 for _ in steps]")
+    assert tts("score", run, "--verifier", card).returncode == 0
+    assert {c["scores"]["mine"] for c in candidates(run)} == {0.25}
+    card.write_text(card.read_text().replace("ours", "another"))
+    (tmp_path / "v.py").write_text(
+        "def rate(question, steps):\n    assert 'is 2 +' not in question\n    return [0.75 for _ in steps]\n"
+    )
+    assert tts("score", run, "--verifier", card).returncode == 1
+    found = [c["scores"].get("mine") for c in candidates(run)]
+    assert set(found) == {0.75, None}, "where the second could not score, the first's are gone"
+    assert found.count(None) == 4
+    (tmp_path / "v.py").write_text("def rate(question, steps):\n    raise ValueError\n")
+    card.write_text(card.read_text().replace("another", "a third"))
+    before = (run / "records.jsonl").read_bytes()
+    assert tts("score", run, "--verifier", card).returncode == 1
+    assert (run / "records.jsonl").read_bytes() == before, "one that scores nothing takes nothing away"
+
+
+def test_a_runs_own_verifier_scores_again_after_another_of_its_name(sums: Path, tmp_path: Path) -> None:
+    run, card = tmp_path / "run", _cards(tmp_path, "return [0.25 for _ in steps]")
+    evaluate(sums, run, "-s", "best-of-n", "--verifier", card)
+    own = (card.read_text(), (tmp_path / "v.py").read_text())
+    card.write_text(own[0].replace("ours", "another"))
+    (tmp_path / "v.py").write_text(own[1].replace("0.25", "0.75"))
+    assert tts("score", run, "--verifier", card).returncode == 0
+    assert {c["scores"]["mine"] for c in candidates(run)} == {0.75}
+    card.write_text(own[0])
+    (tmp_path / "v.py").write_text(own[1])
+    assert tts("score", run, "--verifier", card).returncode == 0
+    assert {c["scores"]["mine"] for c in candidates(run)} == {0.25}
+
+
+def test_a_judges_mark_names_who_judged(sums: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (tmp_path / "s.py").write_text("def say(prompt, seed):\n    return 'Score: 7, \\\\boxed{1}'\n")
+    evaluate(sums, run, "-M", f"script={tmp_path / 's.py'}:say", "-m", "some-policy")
+    assert tts("score", run, "--verifier", "judge-score").returncode == 0
+    assert "some-policy" in json.loads((run / "manifest.json").read_text())["scored"]["judge-score"]
+
+
 class Dies(RuleVerifier):
     """Scores some, then its engine is gone."""
 
@@ -149,7 +226,7 @@ class Dies(RuleVerifier):
 def test_a_death_keeps_what_was_scored(sums: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     evaluate(sums, run, "-s", "self-consistency")
-    problems = {r["problem_id"]: Problem(r["problem_id"], r["question"]) for r in records(run)}
+    problems = {r["problem_id"]: Example(Problem(r["problem_id"], r["question"]), None) for r in records(run)}
 
     async def go(verifier: Dies) -> Any:
         return await score_run(

@@ -51,6 +51,14 @@ def test_runs_of_one_model_stand_together(tmp_path: Path) -> None:
     assert len({c.load for c in cells}) == 2
 
 
+def test_runs_whose_engines_differ_share_no_load(tmp_path: Path) -> None:
+    judges = 'benchmarks = "samples"\nverifier = "judge-score"\nstrategy = "best-of-n"\nverifier-model = ["a", "b"]\n'
+    urls = judges.replace("verifier-model", "verifier-url")
+    server = 'benchmarks = "samples"\nengine = "server"\nbase-url = "http://127.0.0.1:9/v1"\n'
+    for text in (judges, urls, server + "[[grid]]\n[[grid]]\nbudget-seconds = 3\n"):
+        assert len({c.load for c in read(write(tmp_path, text))}) == 2
+
+
 def test_it_runs_resumes_and_shares_samples(tmp_path: Path) -> None:
     file, out = write(tmp_path, GRID), tmp_path / "out"
     first = tts("sweep", file, "--output", out, "--json")

@@ -17,7 +17,7 @@ from typing import Any
 from tts.errors import InputError
 from tts.metrics import best_at_k, ladder, maj_at_k, weighted_at_k
 from tts.policy import Bin, Choice, Measure, Policy, doubt, entropy
-from tts.store import read_json, read_records
+from tts.store import read_manifest, read_records
 
 POOLED = ("self-consistency", "best-of-n", "single")
 
@@ -82,7 +82,10 @@ def calibrate(runs: Sequence[Path], bins: int, probe: int, measure: Measure | No
         raise InputError(f"{runs[0]} has {len(pools)} scored problems: too few for {bins} bins", "--bins fewer")
     n = min(len(p.samples) for p in pools.values())
     if n < probe:
-        raise InputError(f"--probe {probe}: {runs[0]} has only {n} samples a problem")
+        raise InputError(
+            f"--probe {probe}: {runs[0]} has only {n} samples a problem",
+            f"--probe {n} at most, or a run with more samples",
+        )
     measure = measure or ("score" if verifier else "entropy")
     if measure == "score" and verifier is None:
         raise InputError(f"{runs[0]} has no verifier's scores to place questions by", "--measure entropy")
@@ -122,7 +125,7 @@ def read_pools(run: Path) -> tuple[dict[str, Pool], str | None]:
     Raises:
         InputError: its samples are not independent.
     """
-    identity = read_json(run / "manifest.json")["identity"]
+    identity = read_manifest(run)["identity"]
     if identity["strategy"] not in POOLED or identity["options"].get("stop", "never") != "never":
         raise InputError(f"{run} is no pool of independent samples", "the first RUN is of -s best-of-n, all n drawn")
     verifier = identity["verifier"]
@@ -178,7 +181,7 @@ def _pooled(
 
 def _single(run: Path, pools: Mapping[str, Pool], probe: int, extra: Mapping[str, float]) -> list[Setting]:
     """A run as one setting; what placed the question comes on top."""
-    manifest = read_json(run / "manifest.json")
+    manifest = read_manifest(run)
     identity, n = manifest["identity"], manifest["growing"].get("n")
     marks: dict[str, list[float]] = {}
     costs: dict[str, list[float]] = {}

@@ -86,13 +86,13 @@ def find(kind: Kind, name: str) -> Source:
     elif "/" in name or Path(name).suffix in (*SUFFIX.values(), ".txt", ".md"):
         path = Path(name).expanduser()
         if not path.is_file():
-            raise CatalogError(f"no such file: {name}")
+            raise CatalogError(f"no such file: {name}", "a path from here, or a name without / and suffix")
     else:
         raise CatalogError(f"no {kind[:-1]} called {name!r}", nearest(name, names(kind)))
     try:
-        return Source(kind, path.stem, path, path.read_text(encoding="utf-8"))
+        return Source(kind, path.stem, path, path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
-        raise CatalogError(f"cannot read {path}: {error}") from error
+        raise CatalogError(f"cannot read {path}: {error}", "a text file in UTF-8 that you may read") from error
 
 
 def load(kind: Kind, name: str, model: type[CardModel]) -> tuple[CardModel, Source]:
@@ -108,11 +108,11 @@ def load(kind: Kind, name: str, model: type[CardModel]) -> tuple[CardModel, Sour
         data: dict[str, Any] = tomllib.loads(source.text)
         return model.model_validate({"name": source.name, **data}), source
     except tomllib.TOMLDecodeError as error:
-        raise CatalogError(f"{source.path}: {error}") from error
+        raise CatalogError(f"{source.path}: {error}", "mend the card") from error
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        hint = nearest(where, model.model_fields) if first["type"] == "extra_forbidden" else None
+        hint = nearest(where, model.model_fields) if first["type"] == "extra_forbidden" else "mend the card"
         raise CatalogError(f"{source.path}: {where}: {first['msg']}", hint) from error
 
 
@@ -128,7 +128,7 @@ def render(template: str, /, **values: object) -> str:
     try:
         return str(_template(source).render(**values)).strip()
     except jinja2.TemplateError as error:
-        raise CatalogError(f"{source.path}: {error}") from error
+        raise CatalogError(f"{source.path}: {error}", "mend the template") from error
 
 
 @cache

@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -55,6 +55,25 @@ class _Stdout:
             self._stream.flush()
 
 
+class _Stderr:
+    """Stderr, whose loss is no reason to end a run: nobody is left who could be told."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     try:
@@ -83,9 +102,15 @@ def regardless_of_the_reader() -> Iterator[None]:
         sys.stdout.flush()
 
 
+def _colours() -> Any:
+    """NO_COLOR takes bold and dim away as well: Rich would keep them."""
+    return None if os.environ.get("NO_COLOR") else "auto"
+
+
 def _stderr() -> Console:
     """A console on a copy of stderr, which stays ours while an engine's start is sent to its log."""
-    return Console(file=os.fdopen(os.dup(2), "w", buffering=1), highlight=False, soft_wrap=True)
+    file = _Stderr(os.fdopen(os.dup(2), "w", buffering=1))
+    return Console(file=cast("IO[str]", file), highlight=False, soft_wrap=True, color_system=_colours())
 
 
 err = _stderr()
@@ -93,7 +118,7 @@ err = _stderr()
 
 def out() -> Console:
     """Stdout as it is now; as wide as needed when it is not a terminal."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, color_system=_colours())
     if not console.is_terminal:
         console.width = 200
     return console
@@ -109,6 +134,11 @@ def report(error: TTSError) -> None:
 def note(text: str) -> None:
     """Something the user should know, in one line."""
     err.print(f"[dim]{escape(text)}[/]")
+
+
+def explain(text: str) -> None:
+    """Help, where a command was given nothing."""
+    err.print(escape(text))
 
 
 def warn(text: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,7 +13,8 @@ import filelock
 
 from tts.errors import InputError
 from tts.results import COLUMNS, current, result_rows
-from tts.store import read_json, read_records
+from tts.store import read_manifest, read_records
+from tts.writing import whole
 
 Table = Literal["results", "problems", "samples"]
 Format = Literal["csv", "jsonl", "parquet"]
@@ -42,7 +41,7 @@ def rows(run: Path, table: Table) -> Iterator[dict[str, Any]]:
     """
     match table:
         case "results":
-            yield from result_rows(read_json(run / "manifest.json"), current(run))
+            yield from result_rows(read_manifest(run), current(run))
         case "problems":
             for record in read_records(run):
                 yield _problem(record)
@@ -89,19 +88,12 @@ def write_table(table: Iterable[Mapping[str, Any]], name: Table, form: Format, p
     Raises:
         InputError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        if form == "parquet":
-            with temporary.open("wb") as binary:
-                write_parquet(table, TABLES[name], binary)
-        else:
-            with temporary.open("w", encoding="utf-8", newline="") as text:
-                write_text(table, name, form, text)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    if form == "parquet":
+        with whole(path, "wb") as binary:
+            write_parquet(table, TABLES[name], binary)
+    else:
+        with whole(path) as text:
+            write_text(table, name, form, text)
 
 
 def write_text(table: Iterable[Mapping[str, Any]], name: Table, form: Format, out: IO[str]) -> None:
@@ -132,6 +124,8 @@ def shared_rows(path: Path) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
+    if not path.is_file():
+        raise InputError(f"{path} is no file that rows could be added to", "--csv FILE, or --csv - for stdout")
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -141,7 +135,7 @@ def shared_rows(path: Path) -> list[dict[str, Any]]:
                 )
             return list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        raise InputError(f"cannot read {path}: {error}", "another file, or mend this one") from error
 
 
 def write_csv(table: Iterable[Mapping[str, Any]], columns: Sequence[str], out: IO[str]) -> None:

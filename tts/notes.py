@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS notes (
   made TEXT);
 """
 
+_LATER = "the same command goes on, once there is space and no other process holds it"
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -96,7 +98,7 @@ class NotesStore:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
-            raise InputError(f"cannot open the notes store {path}: {error}") from error
+            raise InputError(f"cannot open the notes store {path}: {error}", "another --store") from error
 
     def get(self, key: str) -> Notes | None:
         """The notes under a key."""
@@ -114,18 +116,19 @@ class NotesStore:
         try:
             self._db.execute(f"INSERT OR REPLACE INTO notes VALUES ({', '.join('?' * len(row))})", row)
         except sqlite3.Error as error:
-            raise StorageFailed(f"cannot write the notes store {self.path}: {error}") from error
+            raise StorageFailed(f"cannot write the notes store {self.path}: {error}", _LATER) from error
 
     def entries(self, begin: str = "") -> list[Entry]:
         """All notes, oldest first, or those whose key or context's hash begins so."""
-        return list(self._rows("WHERE key LIKE ? OR context_hash LIKE ?", f"{begin}%", f"{begin}%"))
+        where = "WHERE substr(key, 1, length(?1)) = ?1 OR substr(context_hash, 1, length(?1)) = ?1"
+        return list(self._rows(where, begin))
 
     def remove(self, key: str) -> None:
         """Forget the notes under a key."""
         try:
             self._db.execute("DELETE FROM notes WHERE key = ?", (key,))
         except sqlite3.Error as error:
-            raise StorageFailed(f"cannot write the notes store {self.path}: {error}") from error
+            raise StorageFailed(f"cannot write the notes store {self.path}: {error}", _LATER) from error
 
     def _rows(self, where: str, *values: str) -> Iterator[Entry]:
         query = (
@@ -135,7 +138,7 @@ class NotesStore:
         try:
             rows = self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise StorageFailed(f"cannot read the notes store {self.path}: {error}") from error
+            raise StorageFailed(f"cannot read the notes store {self.path}: {error}", _LATER) from error
         return (Entry(r[0], r[1], Recipe(*r[2:8]), Notes(*r[8:14]), r[14]) for r in rows)
 
     def __enter__(self) -> Self:

@@ -102,9 +102,12 @@ def load(path: str) -> Policy:
         InputError: no such file, or not a policy.
     """
     try:
-        return Policy.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        return Policy.model_validate_json(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read policy {path}: {error.strerror}", "tts calibrate RUN… -o FILE") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"{path} is not a policy: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise InputError(
+            f"{path} is not a policy: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            "`tts calibrate RUN… --output FILE` makes one",
+        ) from error

@@ -14,8 +14,20 @@ from tts.export import rows, write_table
 from tts.journal import Journal
 from tts.results import summary
 from tts.session import Session, Setup
-from tts.store import pretty, read_json, read_records, replace_file, rewriting
-from tts.types import Budget, Candidate, Completion, Engine, Message, Problem, Prompt, Sampling, Usage, Verifier
+from tts.store import pretty, read_manifest, read_records, replace_file, rewriting
+from tts.types import (
+    Budget,
+    Candidate,
+    Completion,
+    Engine,
+    Example,
+    Message,
+    Problem,
+    Prompt,
+    Sampling,
+    Usage,
+    Verifier,
+)  # fmt: skip
 from tts.verify.pool import CheckerPool
 from tts.waiting import workers
 
@@ -35,7 +47,7 @@ class Outcome:
 
 async def score_run(
     run: Path,
-    problems: Mapping[str, Problem],
+    examples: Mapping[str, Example],
     engine: Engine,
     verifier: Verifier,
     *,
@@ -43,14 +55,18 @@ async def score_run(
     seed: int,
     concurrency: int,
     stop: Stop,
+    mark: str = "",
     own: bool = False,
+    vary: Callable[[Example, int], Example] | None = None,
     told: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
     """Score every candidate of a run under the verifier's name; records and results are written again.
 
     Scores are journalled as they come, under the same key as in an evaluation with this verifier: what was scored
     before, there or here, is not scored again. `engine` is asked by a verifier that generates, and by no other.
-    `own`: the run was made with this very verifier.
+    `mark` says which weights and card the name stands for, so that the scores of two are never mixed: where some
+    problems get new ones, those of another under this name go from the rest. `own`: the run was made with this very
+    verifier. `vary` makes of an example what an attempt saw of it.
 
     Raises:
         RunDirectoryError: no such run, it is in use, or its problems are others than those given.
@@ -58,23 +74,28 @@ async def score_run(
     """
     with rewriting(run) as replace_records, Journal(run / "journal.sqlite") as journal:
         records = list(read_records(run))
-        if missing := sorted({r["problem_id"] for r in records} - problems.keys()):
+        if missing := sorted({r["problem_id"] for r in records} - examples.keys()):
             raise RunDirectoryError(
                 f"{run} has a problem {missing[0]!r} that its benchmark has not", "has the file changed?"
             )
-        manifest = read_json(run / "manifest.json")
-        mark = str(verifier.key or verifier.name)
-        same = own or manifest.get("scored", {}).get(verifier.name) == mark
+        manifest = read_manifest(run)
+        mark = mark or str(verifier.key or verifier.name)
+        marks = manifest.setdefault("scored", {})
+        same = marks[verifier.name] == mark if verifier.name in marks else own
         todo = [r for r in records if r["solution"]["candidates"] and not (same and _has(r, verifier.name))]
         made = {(c.seed, c.text): c for c in journal.completions()}
         async with CheckerPool(workers=1) as checker:
             setup = Setup(engine, journal, checker, verifier, Sampling(), Budget(), seed, prompt)
-            work = _Work(setup, problems, made, stop, told)
+            work = _Work(setup, examples, vary, made, stop, told)
             try:
                 await work.all(todo, concurrency)
             finally:
+                if work.scored:
+                    marks[verifier.name] = mark
+                for record in todo if work.scored and not same else ():
+                    if id(record) not in work.done:
+                        _forget(record, verifier.name)
                 replace_records(records)
-                manifest.setdefault("scored", {})[verifier.name] = mark
                 replace_file(run / "manifest.json", pretty(manifest))
                 replace_file(run / "results.json", pretty(summary(run)))
                 write_table(rows(run, "results"), "results", "csv", run / "results.csv")
@@ -86,14 +107,21 @@ class _Work:
     def __init__(
         self,
         setup: Setup,
-        problems: Mapping[str, Problem],
+        examples: Mapping[str, Example],
+        vary: Callable[[Example, int], Example] | None,
         made: Mapping[tuple[int, str], Completion],
         stop: Stop,
         told: Callable[[int], None],
     ) -> None:
-        self.scored = self.failed = 0
+        self.failed = 0
+        self.done: set[int] = set()
         self.first_error: str | None = None
-        self._setup, self._problems, self._made, self._stop, self._told = setup, problems, made, stop, told
+        self._setup, self._examples, self._vary, self._made = setup, examples, vary, made
+        self._stop, self._told = stop, told
+
+    @property
+    def scored(self) -> int:
+        return len(self.done)
 
     async def all(self, records: Sequence[Record], concurrency: int) -> None:
         jobs = iter(records)
@@ -109,7 +137,8 @@ class _Work:
 
     async def _one(self, record: Record) -> None:
         """Put scores into a record; it stays as it was where that fails or is stopped."""
-        problem = self._problems[record["problem_id"]]
+        example = self._examples[record["problem_id"]]
+        problem = (self._vary(example, record["attempt"]) if self._vary else example).problem
         session = Session(problem, self._setup, record["attempt"])
         session.usage = Usage()  # what earlier lives lost is in the record already
         self._stop.sessions.add(session)
@@ -128,8 +157,7 @@ class _Work:
         if self._stop.stopped:
             return
         for into, candidate in zip(stored, scored, strict=True):
-            kept = {k: v for k, v in into["scores"].items() if k.partition(":")[0] != name}
-            into["scores"] = {**kept, **candidate.scores}
+            into["scores"] = {**_without(into["scores"], name), **candidate.scores}
             into.pop("unscored", None)
             if candidate.unscored is not None:
                 into["unscored"] = candidate.unscored
@@ -139,7 +167,7 @@ class _Work:
             total = Usage(**spent[where])
             total.add(usage)
             spent[where] = usage_columns(total)
-        self.scored += 1
+        self.done.add(id(record))
 
     def _prompt(self, problem: Problem) -> Prompt:
         """The run's prompt as messages: a verifier reads those, and tokenises for itself."""
@@ -160,3 +188,14 @@ class _Work:
 
 def _has(record: Record, name: str) -> bool:
     return all(name in c["scores"] or "unscored" in c for c in record["solution"]["candidates"])
+
+
+def _without(scores: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Scores less those of one verifier, the ones of its steps too."""
+    return {k: v for k, v in scores.items() if k.partition(":")[0] != name}
+
+
+def _forget(record: Record, name: str) -> None:
+    for candidate in record["solution"]["candidates"]:
+        candidate["scores"] = _without(candidate["scores"], name)
+        candidate.pop("unscored", None)

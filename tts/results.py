@@ -9,7 +9,7 @@ from typing import Any
 from tts.evaluate import usage_columns
 from tts.metrics import pools, summarise
 from tts.stats import Estimate, estimate
-from tts.store import read_json, read_records
+from tts.store import read_json, read_manifest, read_records
 from tts.types import Usage
 
 COLUMNS = (
@@ -44,7 +44,7 @@ def summary(run: Path) -> dict[str, Any]:
 
     found = summarise(pools(counted()))
     usage = usage_columns(tally.usage)
-    manifest = read_json(run / "manifest.json")
+    manifest = read_manifest(run)
     usage["problem_seconds"] = usage["seconds"]
     usage["seconds"] = round(sum(life["seconds"] for life in manifest.get("lives", [])), 3)
     problems = len(tally.problems)

@@ -145,8 +145,8 @@ def plan(settings: Settings, name: str, benchmark: Benchmark, output: Path, repe
             "--target-field names their column; `tts run --input` answers questions that have none",
         )
     for path in settings.reuse:
-        if not (path / "journal.sqlite").is_file():
-            raise InputError(f"--reuse {path}: there is no journal.sqlite in it", "it takes a run directory")
+        if not os.access(path / "journal.sqlite", os.R_OK):
+            raise InputError(f"--reuse {path}: no journal.sqlite in it that can be read", "it takes a run directory")
     sampling = settings.sampling(strategy, benchmark)
     planned = Plan(settings, benchmark, examples, strategy, sampling, repeats, output)
     catalog.find("prompts", planned.prompt)
@@ -193,7 +193,7 @@ def _begin(planned: Plan, run: RunDirectory, engine: Engine, life: dict[str, Any
     )
 
 
-def _by_attempt(example: Example, attempt: int) -> Example:
+def by_attempt(example: Example, attempt: int) -> Example:
     """Options in an order of the attempt's own; the first attempt has the record's."""
     return arranged(example, f"{example.problem.id}#{attempt}" if attempt else example.problem.id)
 
@@ -239,7 +239,7 @@ async def execute(
                 "write": run.record,
                 "watch": watch,
                 "stop": stop,
-                "vary": _by_attempt if settings.permute == "per-attempt" else None,
+                "vary": by_attempt if settings.permute == "per-attempt" else None,
                 "repeats": planned.repeats,
                 "done": frozenset(run.done),
                 "run_id": run.manifest["run_id"],

@@ -105,6 +105,9 @@ def resolve(given: Mapping[str, Any], config: Path | None) -> Settings:
         InputError: an unknown key, a value out of range, or a combination that cannot work.
     """
     file = _read_config(config) if config else {}
+    file, given = _one_n(file), _one_n(given)
+    if given.get("n") is not None:
+        file = {**file, "option": {k: v for k, v in _pairs(file.get("option", {}), "option").items() if k != "n"}}
     merged = {**file, **{name: value for name, value in given.items() if value not in (None, ())}}
     for pairs in ("option", "engine_arg", "template_arg"):
         merged[pairs] = {**_pairs(file.get(pairs, {}), pairs), **_pairs(given.get(pairs) or (), pairs)}
@@ -120,9 +123,24 @@ def resolve(given: Mapping[str, Any], config: Path | None) -> Settings:
             ) from error
         option = f"-{spelled}" if len(spelled) == 1 else f"--{spelled}"
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise InputError(f"{option} {first['input']}: {message}") from error
+        raise InputError(f"{option} {first['input']}: {message}", "`tts eval --help` says what it takes") from error
     _check_combinations(settings)
     return settings
+
+
+def _one_n(source: Mapping[str, Any]) -> dict[str, Any]:
+    """`-o n=` is `-n`.
+
+    Raises:
+        InputError: both were given, and differ.
+    """
+    option = _pairs(source.get("option") or (), "option")
+    if "n" not in option:
+        return dict(source)
+    n, said = option.pop("n"), source.get("n")
+    if said not in (None, n):
+        raise InputError(f"-n {said} and -o n={n} differ", "give one of them")
+    return {**source, "n": n, "option": option}
 
 
 def _check_combinations(settings: Settings) -> None:
@@ -141,7 +159,7 @@ def _check_combinations(settings: Settings) -> None:
         )
     for option in ("verifier_model", "verifier_url"):
         if getattr(settings, option) is not None and not settings.verifier:
-            raise InputError(f"--{option.replace('_', '-')} needs --verifier NAME")
+            raise InputError(f"--{option.replace('_', '-')} needs --verifier NAME", "`tts list verifiers` shows them")
     said.check(settings.verifier)
     if settings.verifier:
         check_verifier(settings, strategy)
@@ -191,7 +209,10 @@ def check_verifier(settings: Settings, strategy: Strategy) -> None:
     if model is not None and model.startswith((".", "/", "~")) and not settings.verifier_url:
         folder = Path(model).expanduser()
         if not (folder / "config.json").is_file():
-            raise InputError(f"verifier {settings.verifier!r}: {model} is no model folder (no config.json in it)")
+            raise InputError(
+                f"verifier {settings.verifier!r}: {model} is no model folder (no config.json in it)",
+                "--verifier-model takes a folder or a hub id",
+            )
     if isinstance(card, cards.RewardCard) and settings.engine == "scripted" and settings.verifier_url is None:
         import importlib.util
 
@@ -215,7 +236,10 @@ def load_verifier(settings: Settings) -> tuple[Card, str]:
         return card.model_copy(update={"model": settings.verifier_model or card.model}), sha256
     for option in ("verifier_model", "verifier_url"):
         if getattr(settings, option) is not None:
-            raise InputError(f"verifier {settings.verifier!r} has no model: --{option.replace('_', '-')} does not fit")
+            raise InputError(
+                f"verifier {settings.verifier!r} has no model: --{option.replace('_', '-')} does not fit",
+                "leave it out",
+            )
     return card, sha256
 
 
@@ -231,6 +255,12 @@ def build_strategy(settings: Settings) -> Strategy:
     return _built(settings.strategy, options)
 
 
+def may_abort(settings: Settings) -> bool:
+    """Whether calls may be cut in mid-flight, so that an engine should hand over replies as they grow."""
+    deadline = settings.budget.seconds or settings.total_seconds
+    return bool(deadline or declared(build_strategy(settings)).aborts)
+
+
 def _built(name: str, options: dict[str, Any]) -> Strategy:
     """A strategy by name. One that wraps another passes on the options it does not know."""
     cls: Any = STRATEGIES.get(name)
@@ -242,13 +272,13 @@ def _built(name: str, options: dict[str, Any]) -> Strategy:
     if wrapped := getattr(cls, "wraps", None):
         inner = str(options.pop(wrapped, "single"))
         if inner == name:
-            raise InputError(f"-o {wrapped}={inner}: a strategy cannot wrap itself")
+            raise InputError(f"-o {wrapped}={inner}: a strategy cannot wrap itself", f"-o {wrapped}=self-consistency")
         passed = {key: options.pop(key) for key in list(options) if key not in known}
         values[wrapped] = _built(inner, passed)
     for key, value in options.items():
         if key == "n" and key not in known:
             if value != 1:
-                raise InputError(f"strategy {name!r} draws one sample: it has no n")
+                raise InputError(f"strategy {name!r} draws one sample: it has no n", "leave -n out, or --repeats R")
         elif key not in known:
             raise InputError(f"strategy {name!r} has no option {key!r}", catalog.nearest(key, known))
         else:
@@ -261,12 +291,14 @@ def _typed(where: str, annotation: Any, value: Any, limits: Mapping[str, Any]) -
     try:
         typed = TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
-        raise InputError(f"{where}: {error.errors()[0]['msg'].lower()}") from error
+        raise InputError(
+            f"{where}: {error.errors()[0]['msg'].lower()}", "`tts list strategies` says what each option takes"
+        ) from error
     least, most = limits.get("min"), limits.get("max")
     if least is not None and typed < least:
-        raise InputError(f"{where}: must be at least {least}")
+        raise InputError(f"{where}: must be at least {least}", f"{where.partition('=')[0]}={least}")
     if most is not None and typed > most:
-        raise InputError(f"{where}: must be at most {most}")
+        raise InputError(f"{where}: must be at most {most}", f"{where.partition('=')[0]}={most}")
     return typed
 
 
@@ -277,11 +309,18 @@ def strategy_options(cls: Any) -> list[tuple[str, str, str, str]]:
         (
             f.name,
             _type_name(annotations[f.name]),
-            "required" if f.default is MISSING else str(f.default),
+            _default(f.default),
             f.metadata.get("help", ""),
         )
         for f in fields(cls)
     ]
+
+
+def _default(value: Any) -> str:
+    """A default as one would type it: a strategy by its name."""
+    if value is MISSING:
+        return "required"
+    return next((name for name, cls in STRATEGIES.items() if cls is type(value)), str(value))
 
 
 def _type_name(annotation: Any) -> str:
@@ -296,27 +335,34 @@ def _pairs(given: Mapping[str, Any] | Iterable[str], name: str) -> dict[str, Any
     """`key=value` strings as a dict; a value is JSON where it reads as JSON, text otherwise."""
     if isinstance(given, Mapping):
         return dict(given)
-    pairs = {}
+    pairs: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise InputError(f"{text!r}: key=value is expected", f"for --{name.replace('_', '-')}")
+        key = key.replace("-", "_")
         try:
-            pairs[key.replace("-", "_")] = json.loads(value)
+            read = json.loads(value)
         except ValueError:
-            pairs[key.replace("-", "_")] = value
+            read = value
+        if pairs.setdefault(key, read) != read:
+            raise InputError(f"{key} is given twice: {pairs[key]} and {read}", "give one of them")
     return pairs
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     """A TOML file of options, or the manifest.json of an earlier run."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         data = json.loads(text).get("config", {}) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
-        raise InputError(f"cannot read --config {path}: {error.strerror}") from error
+        raise InputError(
+            f"cannot read --config {path}: {error.strerror}", "a TOML file, or a run's manifest.json"
+        ) from error
     except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
-        raise InputError(f"--config {path}: {error}") from error
+        raise InputError(
+            f"--config {path}: {error}", "a TOML file of long option names, or a run's manifest.json"
+        ) from error
     return {name.replace("-", "_"): value for name, value in data.items()}
 
 

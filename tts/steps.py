@@ -40,7 +40,10 @@ class Stepwise:
 
     def __post_init__(self) -> None:
         if self.separator == "":
-            raise InputError("-o separator= is empty: it would end a step before it begins")
+            raise InputError(
+                "-o separator= is empty: it would end a step before it begins",
+                "a text that stands between steps, or leave it out",
+            )
 
     def piece(self, asked: Sampling, written: str, generated: int, step_end: str | None) -> Sampling:
         """How to sample the next step of a path of which `written` (of `generated` tokens) is there; `step_end` is the

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import filelock
-
 from tts.errors import RunDirectoryError, StorageFailed
+from tts.writing import lock, make_folder
 
 GROWING = ("n", "limit", "repeats")
 """Parts of a configuration that a resumed run may raise."""
@@ -31,20 +30,11 @@ class RunDirectory:
         if is_run(path) and not resume:
             raise RunDirectoryError(f"{path} is there already", "--resume goes on with it; or give another --output")
         if path.exists() and not path.is_dir():
-            raise RunDirectoryError(f"{path} is a file, not a run directory")
+            raise RunDirectoryError(f"{path} is a file, not a run directory", "another --output")
         if path.is_dir() and not (path / "manifest.json").exists() and (others := _strangers(path)):
             raise RunDirectoryError(f"{path} is no run directory, and not empty: {min(others)}", "another --output")
-        try:
-            (path / "logs").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunDirectoryError(f"cannot create {path}: {error.strerror}") from error
-        self._lock = filelock.FileLock(path / ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except PermissionError as error:
-            raise RunDirectoryError(f"cannot write in {path}: {error.strerror}") from error
-        except filelock.Timeout as error:
-            raise RunDirectoryError(f"another process is writing {path}", "wait for it, or stop it") from error
+        make_folder(path / "logs")
+        self._lock = lock(path)
         self._records: IO[bytes] | None = None
         self.manifest: dict[str, Any] = {}
         try:
@@ -171,18 +161,12 @@ def rewriting(path: Path) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
         RunDirectoryError: no such run, or another process holds it.
         StorageFailed: it cannot be written.
     """
-    read_json(path / "manifest.json")
-    lock = filelock.FileLock(path / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise RunDirectoryError(f"another process is writing {path}", "wait for it, or stop it") from error
-    except OSError as error:
-        raise RunDirectoryError(f"cannot write in {path}: {error.strerror}") from error
+    read_manifest(path)
+    holding = lock(path)
     try:
         yield lambda records: replace_file(path / "records.jsonl", b"".join(map(_line, records)))
     finally:
-        lock.release()
+        holding.release()
 
 
 def _strangers(path: Path) -> list[str]:
@@ -196,6 +180,21 @@ def is_run(path: Path) -> bool:
     return path.exists() and (not path.is_dir() or any(entry.name != "logs" for entry in path.iterdir()))
 
 
+def read_manifest(run: Path) -> dict[str, Any]:
+    """A run's manifest.
+
+    Raises:
+        RunDirectoryError: missing, or damaged.
+    """
+    manifest = read_json(run / "manifest.json")
+    if not isinstance(manifest.get("identity"), dict) or "run_id" not in manifest:
+        raise RunDirectoryError(
+            f"{run / 'manifest.json'} is damaged: it does not name the run",
+            "`tts eval` again; its journal.sqlite serves --reuse",
+        )
+    return manifest
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a run directory.
 
@@ -204,13 +203,20 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunDirectoryError(f"{path.parent} is not a run directory: no {path.name}") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunDirectoryError(
+            f"{path.parent} is not a run directory: no {path.name}", "`tts eval --output DIR` makes one"
+        ) from error
     except ValueError as error:
-        raise RunDirectoryError(f"{path} is damaged: {error}") from error
+        raise RunDirectoryError(
+            f"{path} is damaged: {error}", "make the run again; its journal.sqlite serves --reuse"
+        ) from error
     if not isinstance(data, dict):
-        raise RunDirectoryError(f"{path} is damaged: an object is expected")
+        raise RunDirectoryError(f"{path} is damaged: an object is expected", "make the run again")
     return data
+
+
+_MENDS = "the command that made the run mends it, with --resume"
 
 
 def read_records(run: Path) -> Iterator[dict[str, Any]]:
@@ -221,24 +227,36 @@ def read_records(run: Path) -> Iterator[dict[str, Any]]:
     """
     path = run / "records.jsonl"
     if not path.is_file():
-        hint = "tts eval writes one with --output" if not run.exists() else None
+        hint = "`tts eval --output DIR` makes one"
         raise RunDirectoryError(f"{run} is not a run directory: no records.jsonl", hint)
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                yield json.loads(line)
+                record = json.loads(line)
             except ValueError as error:
                 if not line.endswith(b"\n"):
                     return
-                raise RunDirectoryError(f"{path}:{number} is damaged: {error}") from error
+                raise RunDirectoryError(f"{path}:{number} is damaged: {error}", _MENDS) from error
+            if not isinstance(record, dict) or "solution" not in record:
+                raise RunDirectoryError(f"{path}:{number} is no record of a problem", _MENDS)
+            yield record
 
 
 def _refuse_other(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     now = json.loads(json.dumps(now))
-    differing = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
-    if differing:
-        said = "; ".join(f"{k}: {_short(before.get(k))} there, {_short(now.get(k))} here" for k in differing)
+    if differing := list(_differing(before, now)):
+        said = "; ".join(f"{k}: {_short(there)} there, {_short(here)} here" for k, there, here in differing)
         raise RunDirectoryError(f"{path} belongs to another configuration: {said}", "give another --output")
+
+
+def _differing(there: Mapping[str, Any], here: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(name, value, value) of what is not the same; of parts that have parts, of those alone that differ."""
+    for name in sorted(there.keys() | here.keys()):
+        a, b = there.get(name), here.get(name)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            yield from _differing(a, b, f"{within}{name}.")
+        elif a != b:
+            yield f"{within}{name}", a, b
 
 
 def _refuse_shrinking(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -252,7 +270,7 @@ def _refuse_shrinking(path: Path, before: Mapping[str, Any], now: Mapping[str, A
 
 def _short(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def _line(record: Mapping[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tts.errors import InputError
-from tts.settings import Settings, build_strategy, resolve
+from tts.settings import Settings, build_strategy, may_abort, resolve
 from tts.strategies.declared import declared
 
 LISTS = ("base_url", "reuse")
@@ -39,7 +39,9 @@ class Cell:
     def load(self) -> tuple[str, ...]:
         """What an engine load depends on: cells that agree in it share one."""
         s = self.settings
-        return tuple(map(repr, (s.engine, s.model, s.base_url, s.engine_arg, s.template_arg, s.verifier)))
+        verifier = (s.verifier, s.verifier_model, s.verifier_url)
+        aborts = s.engine == "server" and may_abort(s)
+        return tuple(map(repr, (s.engine, s.model, s.base_url, s.engine_arg, s.template_arg, *verifier, aborts)))
 
 
 def read(path: Path) -> list[Cell]:
@@ -51,14 +53,14 @@ def read(path: Path) -> list[Cell]:
             the message names the block.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+        raise InputError(f"cannot read {path}: {error.strerror}", "a TOML file: evals/recipes/ has some") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}", "a TOML file: evals/recipes/ has some") from error
     blocks = data.pop("grid", [{}])
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-        raise InputError(f"{path}: grid is written [[grid]], a block for each")
+        raise InputError(f"{path}: grid is written [[grid]], a block for each", "docs/sweeps.md has an example")
     points: list[dict[str, Any]] = []
     for number, block in enumerate(blocks, 1):
         option = {**data.get("option", {}), **block.get("option", {})}

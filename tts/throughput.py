@@ -57,8 +57,10 @@ async def sweep(
                 "a shorter --length or --prompt-tokens",
             )
     if max(batches) > engine.max_sequences:
+        name = "max_num_seqs" if engine.kind == "vllm" else "max_sequences"
         raise InputError(
-            f"--batch {max(batches)}: the engine runs {engine.max_sequences} at once", "-M max_num_seqs=N raises it"
+            f"--batch {max(batches)}: the engine runs {engine.max_sequences} at once",
+            f"smaller batches, or -M {name}={max(batches)}",
         )
     prompts = _prompts(engine, prompt_tokens)
     found = []

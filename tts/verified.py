@@ -19,7 +19,7 @@ from tts.errors import InputError
 from tts.metrics import best_at_k, ladder, maj_at_k, weighted_at_k
 from tts.report.sections import Line, Mark, Plot, Section, Table, percent
 from tts.results import current
-from tts.store import read_json
+from tts.store import read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def verified(runs: Sequence[Path]) -> dict[str, Any]:
         },
     }
     for run in runs[1:]:
-        identity, results = read_json(run / "manifest.json")["identity"], current(run)
+        identity, results = read_manifest(run)["identity"], current(run)
         spent = (results["usage"]["generated_tokens"] + results["usage"]["verifier_tokens"]) / results["counts"][
             "records"
         ]

@@ -116,7 +116,7 @@ def with_permutation(benchmark: Benchmark) -> Benchmark:
     """
     examples = tuple(arranged(e, e.problem.id) for e in benchmark.examples)
     if not any("permutation" in e.metadata for e in examples):
-        raise InputError(f"--permute: {benchmark.name} has no multiple-choice questions")
+        raise InputError(f"--permute: {benchmark.name} has no multiple-choice questions", "leave --permute out")
     return replace(benchmark, examples=examples)
 
 
@@ -132,9 +132,13 @@ def select(examples: tuple[Example, ...], limit: str | None) -> tuple[Example, .
     try:
         start, stop = (int(first), int(last)) if dash else (1, int(first))
     except ValueError:
-        raise InputError(f"--limit {limit}: a number K or a range A-B is expected") from None
+        raise InputError(
+            f"--limit {limit}: a number K or a range A-B is expected", "--limit 50, or --limit 51-100"
+        ) from None
     if start < 1 or stop < start:
         raise InputError(f"--limit {limit} selects nothing", "K is at least 1; A-B counts from 1, A <= B")
     if start > len(examples):
-        raise InputError(f"--limit {limit}: there are only {len(examples)} problems")
+        raise InputError(
+            f"--limit {limit}: there are only {len(examples)} problems", f"--limit {len(examples)} takes all of them"
+        )
     return examples[start - 1 : stop]

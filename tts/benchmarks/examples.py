@@ -61,7 +61,7 @@ def build(
             chosen = _choose(row, columns, id_field or card.id, origin, card)
         for field in (chosen.question, *chosen.ids):
             if row.get(field) in (None, ""):
-                raise DataError(f"{origin}:{number}: no value in column {field!r}")
+                raise DataError(f"{origin}:{number}: no value in column {field!r}", "fill it, or take the row out")
         problem_id = "-".join(str(row[field]) for field in chosen.ids) if chosen.ids else str(number)
         if problem_id in seen:
             raise DataError(
@@ -72,7 +72,8 @@ def build(
         yield _example(row, problem_id, chosen, card, f"{origin}:{number}")
     if chosen is None:
         raise DataError(
-            f"{origin} holds no problems" + (" that the card asks for" if card.where or card.holdout else "")
+            f"{origin} holds no problems" + (" that the card asks for" if card.where or card.holdout else ""),
+            "a row for each problem: a question and an answer",
         )
 
 
@@ -94,7 +95,7 @@ def _example(row: Mapping[str, Any], problem_id: str, chosen: _Chosen, card: Car
 def _options(row: Mapping[str, Any], card: Card, where: str) -> tuple[str, ...] | None:
     if isinstance(card.choices, tuple):
         if missing := [c for c in card.choices if row.get(c) in (None, "")]:
-            raise DataError(f"{where}: no value in column {missing[0]!r}")
+            raise DataError(f"{where}: no value in column {missing[0]!r}", "fill it, or take the row out")
         return tuple(str(row[c]) for c in card.choices)
     choices = row.get(card.choices or "choices")
     return tuple(map(str, choices)) if isinstance(choices, list) and choices else None
@@ -107,7 +108,9 @@ def _tolerance(row: Mapping[str, Any], card: Card, where: str) -> Within | None:
     try:
         return Within(tuple(float(part) if part.strip() else 0.0 for part in str(value).split(",")))
     except ValueError:
-        raise DataError(f"{where}: {value!r} in column {card.tolerance!r} is no number") from None
+        raise DataError(
+            f"{where}: {value!r} in column {card.tolerance!r} is no number", "a number, or nothing, in that column"
+        ) from None
 
 
 def _plain(value: Any) -> Any:
@@ -123,7 +126,7 @@ def _choose(row: Mapping[str, Any], columns: Columns, id_field: str | None, orig
     for name in (*METADATA_FIELDS, "tolerance"):
         given: str | None = getattr(card, name)
         if given is not None and given not in row:
-            raise DataError(f"{origin}: no column {given!r} ({name}); it has {', '.join(row)}")
+            raise DataError(f"{origin}: no column {given!r} ({name}); it has {', '.join(row)}", "mend the card")
     found = {
         name: getattr(card, name) or next((f for f in usual if f in row), None)
         for name, usual in METADATA_FIELDS.items()

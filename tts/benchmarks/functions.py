@@ -24,7 +24,9 @@ def options_of(query: str | None) -> dict[str, Any]:
     try:
         pairs = parse_qsl(query or "", keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
-        raise InputError(f"?{query}: key=value pairs joined by & are expected") from None
+        raise InputError(
+            f"?{query}: key=value pairs joined by & are expected", "FILE.py:FUNCTION?size=100&seed=1, in quotes"
+        ) from None
     return {key.replace("-", "_"): _value(value) for key, value in pairs}
 
 
@@ -46,7 +48,7 @@ def call(file: Path, name: str, query: str | None) -> tuple[str, Iterator[tuple[
     """
     options = options_of(query)
     if not file.is_file():
-        raise InputError(f"no such file: {file}")
+        raise InputError(f"no such file: {file}", "FILE.py:FUNCTION, with the path from here")
     digest = hashlib.sha256(file.read_bytes() + json.dumps(options, sort_keys=True).encode()).hexdigest()
     return digest, _rows(file, name, options)
 
@@ -59,7 +61,9 @@ def _rows(file: Path, name: str, options: Mapping[str, Any]) -> Iterator[tuple[i
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     except Exception as error:
-        raise InputError(f"cannot run {file}: {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"cannot run {file}: {type(error).__name__}: {error}", f"`python {file}` shows where"
+        ) from error
     function = getattr(module, name, None)
     if not callable(function):
         known = [n for n, f in vars(module).items() if inspect.isfunction(f) and not n.startswith("_")]
@@ -71,9 +75,14 @@ def _rows(file: Path, name: str, options: Mapping[str, Any]) -> Iterator[tuple[i
     try:
         for number, row in enumerate(function(**options), 1):
             if not isinstance(row, Mapping):
-                raise DataError(f"{file}:{name}: row {number} is {type(row).__name__}, a dict is expected")
+                raise DataError(
+                    f"{file}:{name}: row {number} is {type(row).__name__}, a dict is expected",
+                    "rows are {'question': …, 'answer': …}",
+                )
             yield number, row
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{file}:{name} failed: {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"{file}:{name} failed: {type(error).__name__}: {error}", "call it in Python to see where"
+        ) from error

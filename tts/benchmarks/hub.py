@@ -38,7 +38,10 @@ def hub_rows(card: Card) -> tuple[Rows, str]:
     import datasets
 
     if card.hub is None:
-        raise InputError(f"benchmark {card.name!r} names neither a hub dataset nor a file")
+        raise InputError(
+            f"benchmark {card.name!r} names neither a hub dataset nor a file",
+            "hub = … or file = … in its card; or NAME=FILE",
+        )
     more: dict[str, Any] = {"data_files": card.data_files} if card.data_files else {}
     if card.columns:
         more |= {"streaming": True, "columns": list(card.columns)}
@@ -81,7 +84,10 @@ def meant(rows: Rows, card: Card, question: str | None) -> Iterator[tuple[int, d
     """
     for number, row in rows:
         if missing := card.where.keys() - row.keys():
-            raise DataError(f"row {number} has no column {min(missing)!r}; it has {', '.join(row)}")
+            raise DataError(
+                f"row {number} has no column {min(missing)!r}; it has {', '.join(row)}",
+                "mend the card, or give NAME=FILE",
+            )
         if all(_between(row.get(column), *ends) for column, ends in card.where.items()) and _held_out(
             row, card, question
         ):

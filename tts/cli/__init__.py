@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,7 +25,13 @@ from tts.cli.run import run
 from tts.cli.score import score
 from tts.cli.show import show
 from tts.cli.sweep import sweep
-from tts.errors import StorageFailed, TTSError
+from tts.errors import InputError, StorageFailed, TTSError
+
+_WRONG_USE: type[Exception] = typer.BadParameter.__mro__[1]
+"""Click's UsageError, which Typer has a copy of in some versions and imports in others."""
+
+_OUT_OF_REACH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+"""What is wrong with a path where nothing nearer to its use has said so."""
 
 app = typer.Typer(
     name="tts",
@@ -75,21 +81,44 @@ def main() -> None:
     from tts import console
 
     console.watch_stdout()
+    code = None
     try:
         try:
-            app()
+            code = app(prog_name="tts" if sys.argv[0].endswith("__main__.py") else None, standalone_mode=False)
         finally:
             sys.stdout.flush()
+    except _WRONG_USE as error:
+        _report_use(error)
+        sys.exit(InputError.exit_code)
     except TTSError as error:
         console.report(error)
         sys.exit(error.exit_code)
     except console.ReaderGone:
         sys.exit(0)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOSPC:
+            console.silence()
+            full = StorageFailed("cannot write the output: no space left", "free some space, or write elsewhere")
+            console.report(full)
+            sys.exit(full.exit_code)
+        if error.errno not in _OUT_OF_REACH or error.filename is None:
             raise
-        console.silence()
-        console.report(StorageFailed("cannot write the output: no space left", "free some space, or write elsewhere"))
-        sys.exit(StorageFailed.exit_code)
-    except KeyboardInterrupt:
+        console.report(
+            InputError(f"{error.filename}: {error.strerror}", "a path that you may read, and write where asked")
+        )
+        sys.exit(InputError.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report_use(error: Any) -> None:
+    """A command line that cannot be parsed, in our words' form; a command that was given nothing shows its help."""
+    from tts import console
+
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return console.explain(error.ctx.get_help())
+    words = [w for w in sys.argv[1:2] if not w.startswith("-")]
+    where = error.ctx.command_path if error.ctx is not None else " ".join(["tts", *words])
+    message = " ".join(error.format_message().replace("Value error, ", "").rstrip(".").split())
+    return console.report(InputError(message[:1].lower() + message[1:], f"{where} --help"))

@@ -47,7 +47,9 @@ def throughput(
         arguments = {**settings.engine_arg, "max_num_seqs": max(batches)}
         settings = settings.model_copy(update={"engine_arg": arguments})
     if output is not None and (output.suffix not in (".json", ".csv") or not output.parent.is_dir()):
-        raise InputError(f"--output {output}: a .json or .csv file in a folder that exists is expected")
+        raise InputError(
+            f"--output {output}: a .json or .csv file in a folder that exists is expected", "--output throughput.csv"
+        )
     drive(_measure(settings, batches, lengths, prompt_tokens, output, as_json=json))
 
 
@@ -57,7 +59,9 @@ def _numbers(option: str, text: str) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
-        raise InputError(f"{option} {text}: whole numbers above 0 with commas between them are expected")
+        raise InputError(
+            f"{option} {text}: whole numbers above 0 with commas between them are expected", f"{option} 8,16,32"
+        )
     return numbers
 
 
@@ -75,6 +79,7 @@ async def _measure(
     import platformdirs
 
     from tts.throughput import as_csv, document, peak, sweep
+    from tts.writing import write_whole
 
     async with engines_for(settings, platformdirs.user_log_path("tts-reasoning") / "engine.log") as (engine, _):
         found = await sweep(
@@ -84,7 +89,7 @@ async def _measure(
         told = document(found, dict(engine.describe()))
     if output is not None:
         text = as_csv(found) if output.suffix == ".csv" else json.dumps(told, indent=2) + "\n"
-        output.write_text(text, encoding="utf-8")
+        write_whole(output, text)
     if as_json:
         return console.say_json(told)
     best = peak(found)

@@ -15,7 +15,7 @@ from tts.errors import InputError
 def calibrate(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Runs over the same problems; the first of -s best-of-n, all n drawn.", metavar="RUN…"),
+        typer.Argument(help="Runs over the same problems; the first of -s best-of-n, all n drawn.", metavar="RUN"),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The policy.", metavar="FILE.json")],
     bins: Annotated[int, typer.Option("--bins", help="Bins of difficulty.", min=1)] = 5,
@@ -30,11 +30,12 @@ def calibrate(
 ) -> None:
     """Choose, for each difficulty and budget, the strategy that does best in stored runs; two-fold cross-validated."""
     from tts.calibration import calibrate as fit
+    from tts.writing import write_whole
 
     if not output.parent.is_dir():
-        raise InputError(f"--output {output}: no such folder: {output.parent}")
+        raise InputError(f"--output {output}: no such folder: {output.parent}", "make it first, or name another")
     policy = fit(runs, bins, probe, measure)
-    output.write_text(policy.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_whole(output, policy.model_dump_json(indent=2) + "\n")
     if json:
         return console.say_json(policy.model_dump(mode="json"))
     rows = []

@@ -29,7 +29,7 @@ def check(
         list[str] | None,
         typer.Argument(
             help="Case files (.tsv) and benchmarks (NAME, NAME=FILE, a file of problems); all built-in ones if none.",
-            metavar="[CASES.tsv|BENCHMARK]…",
+            metavar="CASES.tsv|BENCHMARK",
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of the hub; use what is on disk.")] = False,
@@ -97,7 +97,7 @@ async def _targets(pool: CheckerPool, name: str, skip_missing: bool) -> dict[str
         return _part("targets", name, [], skipped=error.message)
     targets = [(e.problem.id, e.target, e.checker) for e in loaded.examples if e.target is not None]
     if not targets:
-        raise InputError(f"{name} has no targets")
+        raise InputError(f"{name} has no targets", "there is nothing to check in it")
     return _part("targets", name, [await accepts_itself(pool, f"{name}:{i}", t, c) for i, t, c in targets])
 
 

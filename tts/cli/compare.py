@@ -12,7 +12,7 @@ from tts import console
 
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(help="Run directories, in pairs: A B, then C D …", metavar="RUN_A RUN_B…")
+        list[Path], typer.Argument(help="Run directories, in pairs: A B, then C D …", metavar="RUN_A RUN_B")
     ],
     metric: Annotated[
         str, typer.Option("--metric", help="accuracy, tokens, avg@K, pass@K, maj@K, best@K:SCORE or weighted@K:SCORE.")

@@ -40,6 +40,8 @@ def stateful(
     from tts.rows import read_rows
     from tts.synth.stateful import stateful_row
 
+    _check_output(output)
+
     column, dropped, made = question_field, 0, []
     for number, row in read_rows(file):
         column = column or next((f for f in QUESTION_FIELDS if f in row), None)
@@ -88,6 +90,9 @@ def multi_query(
     from tts.synth.queries import WriteQueries
 
     settings = resolve({**given, "strategy": "single"}, None)
+    if settings.temperature == 0:
+        raise InputError("at temperature 0 all answers would agree", "a temperature above 0, or none")
+    _check_output(output)
     loaded = benchmarks.load(file, settings.columns, settings.id_field).examples
     first = {e.problem.context: e for e in reversed(loaded) if e.problem.context}
     if not first:
@@ -128,12 +133,18 @@ async def _queries(settings: Settings, writer: Any, examples: tuple[Example, ...
     return code
 
 
+def _check_output(output: Path | None) -> None:
+    """Whether the rows will have a place, before anything is made of them."""
+    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+        what = "is a folder" if output.is_dir() else "is in no folder that exists"
+        raise InputError(f"--output {output} {what}", "a file to write, in a folder that exists")
+
+
 def _put(rows: Iterable[dict[str, Any]], output: Path | None) -> None:
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if output is None:
         sys.stdout.write(text)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror}") from error
+    from tts.writing import write_whole
+
+    write_whole(output, text)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from tts import console
+from tts.errors import RunStopped
 
 if TYPE_CHECKING:
     from tts.evaluate import Stop
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
     from tts.types import Engine, Example, Strategy, Verifier
 
 Result = TypeVar("Result")
+
+
+AGAIN = "the same command goes on"
+
+
+@contextlib.contextmanager
+def hinted(hint: str) -> Iterator[None]:
+    """What to do when the engine or the disk gives out in the block."""
+    try:
+        yield
+    except RunStopped as error:
+        error.hint = error.hint or hint
+        raise
 
 
 def drive(coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -39,8 +53,7 @@ async def engines_for(
     will ask the engine for anything, so the scripted one stands in for it.
     """
     from tts import engines
-    from tts.settings import DEFAULT_MODEL, build_strategy, load_verifier
-    from tts.strategies.declared import declared
+    from tts.settings import DEFAULT_MODEL, load_verifier, may_abort
 
     kind = settings.engine if policy else "scripted"
     model = settings.model or DEFAULT_MODEL.get(kind) if policy else None
@@ -57,9 +70,7 @@ async def engines_for(
                 template=settings.template_arg,
                 base_urls=settings.base_url,
                 log=log,
-                may_abort=bool(
-                    settings.budget.seconds or settings.total_seconds or declared(build_strategy(settings)).aborts
-                ),
+                may_abort=may_abort(settings),
                 beside_verifier=_shares_memory(settings),
             )
         stack.push_async_callback(engine.close)
@@ -119,10 +130,15 @@ async def work_through(
 ) -> int:
     """A job that is no evaluation: the strategy over ungraded problems; `write` gets the record of each that succeeds,
     `failed` its id and what went wrong. What is finished is in the journal in `folder`. Returns the exit code.
+
+    Raises:
+        RunDirectoryError: the folder cannot be made, or another process works in it.
+        RunStopped: the engine or the disk failed; the same command goes on.
     """
     from tts.benchmarks import Benchmark
     from tts.evaluate import Stop
     from tts.running import Plan
+    from tts.writing import held
 
     stop, done, errors = Stop(), 0, 0
 
@@ -136,9 +152,12 @@ async def work_through(
 
     sampling = settings.sampling(strategy)
     planned = Plan(settings, Benchmark(name, "", "", tuple(examples)), tuple(examples), strategy, sampling, 1, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    await solve_ungraded(planned, name, folder / "journal.sqlite", folder / "engine.log", take, stop)
-    return 130 if stop.draining and done < len(examples) else 1 if errors else 0
+    with held(folder), hinted(AGAIN):
+        await solve_ungraded(planned, name, folder / "journal.sqlite", folder / "engine.log", take, stop)
+    if stop.draining and done < len(examples):
+        console.warn(f"interrupted; {AGAIN}")
+        return 130
+    return 1 if errors else 0
 
 
 def _shares_memory(settings: Settings) -> bool:

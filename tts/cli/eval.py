@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -112,8 +113,10 @@ def _plans(settings: Settings) -> list[Plan]:
     if settings.csv not in (None, "-"):
         target = Path(str(settings.csv))
         if not target.parent.is_dir():
-            raise InputError(f"--csv {target}: no such folder: {target.parent}")
+            raise InputError(f"--csv {target}: no such folder: {target.parent}", "make it first, or name another")
         shared_rows(target)
+        if not os.access(target.parent, os.W_OK):
+            raise InputError(f"--csv {target}: you may not write in {target.parent}", "a file in another folder")
     if settings.resume and settings.output is None:
         raise InputError("--resume needs the run directory", "--output DIR names it")
     stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
@@ -138,7 +141,7 @@ def repeated(given: str, repeats: int) -> tuple[str, int]:
     name, colon, number = given.rpartition(":")
     if colon and number.isdigit():
         if int(number) < 1:
-            raise InputError(f"{given}: repeats must be at least 1")
+            raise InputError(f"{given}: repeats must be at least 1", "NAME:R, with R of 1 or more")
         return name, int(number)
     return given, repeats
 
@@ -257,5 +260,6 @@ def _resume_command(plans: list[Plan]) -> str:
     """The command line that goes on with this run: what was typed, with the directory it chose."""
     words = [w for w in sys.argv[1:] if w != "--resume"]
     if plans[0].settings.output is None:
-        words += ["--output", str(plans[0].output if len(plans) == 1 else plans[0].output.parent)]
+        several = len(plans[0].settings.benchmarks) > 1
+        words += ["--output", str(plans[0].output.parent if several else plans[0].output)]
     return shlex.join(["tts", *words, "--resume"])

@@ -12,7 +12,7 @@ from tts.errors import InputError
 
 
 def export(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories; their rows follow one another.", metavar="RUN…")],
+    runs: Annotated[list[Path], typer.Argument(help="Run directories; their rows follow one another.", metavar="RUN")],
     format: Annotated[
         Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="csv, jsonl or parquet.")
     ] = "csv",
@@ -26,10 +26,12 @@ def export(
     """Write results (a row a metric), problems (a row a problem) or samples (a row a candidate) of runs."""
     from tts.export import rows, write_table, write_text
 
+    for run in runs:  # one that is no run is told before the others' rows are written
+        next(rows(run, table), None)
     content = (row for run in runs for row in rows(run, table))
     if output is not None and str(output) != "-":
         write_table(content, table, format, output)
     elif format == "parquet":
-        raise InputError("Parquet is binary: it needs -o FILE")
+        raise InputError("Parquet is binary: it needs a file", "-o FILE")
     else:
         write_text(content, table, format, sys.stdout)

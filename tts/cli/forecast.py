@@ -104,7 +104,7 @@ async def _sample(planned: Plan, problems: int, place: Path, engine: Any, stop: 
 
     from tts.forecast import calibrated
     from tts.running import open_run
-    from tts.store import read_json
+    from tts.store import read_manifest
     from tts.strategies import STRATEGIES
     from tts.verify.pool import CheckerPool
 
@@ -125,6 +125,6 @@ async def _sample(planned: Plan, problems: int, place: Path, engine: Any, stop: 
     if stop.draining:
         return None
     try:
-        return calibrated(results, read_json(place / "manifest.json"), engine.max_sequences)
+        return calibrated(results, read_manifest(place), engine.max_sequences)
     except ValueError as error:
-        raise InputError(f"{planned.benchmark.name}: {error}") from error
+        raise InputError(f"{planned.benchmark.name}: {error}", "--calibrate with more problems") from error

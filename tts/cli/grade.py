@@ -34,12 +34,18 @@ def grade(
 ) -> None:
     """Compare answers with targets. Exit 0 when every pair got a verdict, whatever it is."""
     if pairs is not None and (answer is not None or target is not None):
-        raise InputError("give a file of pairs, or --answer and --target, not both")
+        raise InputError(
+            "give a file of pairs, or --answer and --target, not both",
+            "tts grade --answer A --target T, or tts grade PAIRS.jsonl",
+        )
     if pairs is not None:
         drive(_stream(pairs))
         return
     if answer is None or target is None:
-        raise InputError("both --answer and --target are needed, or a file of pairs")
+        raise InputError(
+            "both --answer and --target are needed, or a file of pairs",
+            "tts grade --answer A --target T, or tts grade PAIRS.jsonl",
+        )
     verdict = drive(_single(answer, target))
     if json:
         console.say_json(_row(verdict))
@@ -69,9 +75,9 @@ async def _stream(where: str) -> None:
             lines: Any = sys.stdin
         else:
             try:
-                lines = stack.enter_context(open(where, encoding="utf-8"))  # noqa: PTH123 - a path as typed
+                lines = stack.enter_context(open(where, encoding="utf-8-sig"))  # noqa: PTH123 - a path as typed
             except OSError as error:
-                raise InputError(f"cannot read {where}: {error.strerror}") from error
+                raise InputError(f"cannot read {where}: {error.strerror}", "a JSONL file, or - for stdin") from error
         async with CheckerPool() as pool:
             waiting: deque[asyncio.Task[Grade]] = deque()
             try:
@@ -92,18 +98,20 @@ def _pairs(lines: Iterator[str], where: str) -> Iterator[tuple[str, str]]:
             if line.strip():
                 yield _pair(line, f"{where}:{number}")
     except UnicodeDecodeError as error:
-        raise DataError(f"{where}:{number + 1}: not UTF-8 text") from error
+        raise DataError(f"{where}:{number + 1}: not UTF-8 text", "iconv -t utf-8 converts it") from error
     if not number:
-        raise DataError(f"{where} is empty")
+        raise DataError(f"{where} is empty", 'a line for each pair: {"answer": …, "target": …}')
 
 
 def _pair(line: str, place: str) -> tuple[str, str]:
     try:
-        row = json_module.loads(line)
+        row = json_module.loads(line.removeprefix("\ufeff"))
     except ValueError as error:
-        raise DataError(f"{place}: not JSON: {error}") from error
+        raise DataError(f"{place}: not JSON: {error}", 'a line for each pair: {"answer": …, "target": …}') from error
     if not isinstance(row, dict) or "answer" not in row or "target" not in row:
-        raise DataError(f"{place}: an object with answer and target is expected")
+        raise DataError(
+            f"{place}: an object with answer and target is expected", 'a line for each pair: {"answer": …, "target": …}'
+        )
     return tuple("" if row[k] is None else str(row[k]) for k in ("answer", "target"))  # type: ignore[return-value]
 
 

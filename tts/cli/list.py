@@ -17,7 +17,9 @@ def list_(
         Literal["strategies", "benchmarks", "verifiers", "prompts"],
         typer.Argument(help="strategies, benchmarks, verifiers or prompts."),
     ],
-    name: Annotated[str | None, typer.Argument(help="All that a benchmark's card says.", metavar="NAME")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A strategy or a benchmark: all there is to say of it.", metavar="NAME")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List strategies with their options, benchmarks, verifiers or prompts."""
@@ -34,8 +36,7 @@ def list_(
     elif kind == "strategies":
         for entry in content:
             console.say(f"{entry['name']}: {entry['description']}")
-            for option in entry["options"]:
-                console.say(f"    -o {option['name']}={option['default']}  ({option['type']}) {option['help']}")
+            _options(entry)
     else:
         columns = tuple(content[0]) if content else ("name",)
         console.table(None, columns, (tuple(entry.values()) for entry in content))
@@ -43,6 +44,8 @@ def list_(
 
 
 def _card(kind: str, name: str, as_json: bool) -> None:
+    if kind == "strategies":
+        return _strategy(name, as_json)
     if kind != "benchmarks":
         raise InputError(f"{kind} have no page of their own", f"tts list {kind} says all there is")
     from tts.benchmarks import Card
@@ -52,6 +55,25 @@ def _card(kind: str, name: str, as_json: bool) -> None:
     if as_json:
         return console.say_json(content)
     return console.table(None, ("field", "value"), ((k, _shown(v)) for k, v in content.items()))
+
+
+def _strategy(name: str, as_json: bool) -> None:
+    from inspect import cleandoc
+
+    from tts.strategies import STRATEGIES
+
+    if name not in STRATEGIES:
+        raise InputError(f"no strategy is called {name!r}", catalog.nearest(name, STRATEGIES))
+    entry = next(e for e in _strategies() if e["name"] == name)
+    if as_json:
+        return console.say_json(entry)
+    console.say(f"{name}: {cleandoc(STRATEGIES[name].__doc__ or '')}\n")
+    return _options(entry)
+
+
+def _options(entry: dict[str, Any]) -> None:
+    for option in entry["options"]:
+        console.say(f"    -o {option['name']}={option['default']}  ({option['type']}) {option['help']}")
 
 
 def _shown(value: Any) -> str:

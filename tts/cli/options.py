@@ -18,7 +18,7 @@ def _option(*names: str, help: str, panel: str, metavar: str | None = None) -> t
 
 Model = Annotated[
     str | None,
-    _option("--model", "-m", help="Hugging Face id or local folder.", panel=_MODEL, metavar="MODEL"),
+    _option("--model", "-m", help="Hugging Face id or local folder (nano).", panel=_MODEL, metavar="MODEL"),
 ]
 Strategy = Annotated[
     str | None,
@@ -27,7 +27,13 @@ Strategy = Annotated[
 N = Annotated[int | None, _option("-n", help="The strategy's n: samples a problem.", panel=_MODEL)]
 Option = Annotated[
     list[str] | None,
-    _option("--option", "-o", help="A field of the strategy, repeatable.", panel=_MODEL, metavar="KEY=VALUE"),
+    _option(
+        "--option",
+        "-o",
+        help="An option of the strategy's own (tts list strategies NAME); repeatable.",
+        panel=_MODEL,
+        metavar="KEY=VALUE",
+    ),
 ]
 VerifierName = Annotated[
     str | None, _option("--verifier", help="One of `tts list verifiers`, or a card's path.", panel=_MODEL)
@@ -54,11 +60,11 @@ MaxTokens = Annotated[
     int | None, _option("--max-tokens", help="Tokens a sample (the benchmark's, or 2048).", panel=_SAMPLING)
 ]
 BudgetTokens = Annotated[
-    int | None, _option("--budget-tokens", help="Generated tokens, aborted ones included.", panel=_BUDGET)
+    int | None, _option("--budget-tokens", help="Generated tokens a problem, aborted ones included.", panel=_BUDGET)
 ]
-BudgetSeconds = Annotated[float | None, _option("--budget-seconds", help="Wall seconds.", panel=_BUDGET)]
-BudgetCalls = Annotated[int | None, _option("--budget-calls", help="Engine calls.", panel=_BUDGET)]
-BudgetFlops = Annotated[float | None, _option("--budget-flops", help="Forward-pass FLOPs.", panel=_BUDGET)]
+BudgetSeconds = Annotated[float | None, _option("--budget-seconds", help="Wall seconds a problem.", panel=_BUDGET)]
+BudgetCalls = Annotated[int | None, _option("--budget-calls", help="Engine calls a problem.", panel=_BUDGET)]
+BudgetFlops = Annotated[float | None, _option("--budget-flops", help="Forward-pass FLOPs a problem.", panel=_BUDGET)]
 TotalSeconds = Annotated[
     float | None,
     _option("--total-seconds", help="Wall seconds of the run; whatever has finished by then votes.", panel=_TOTAL),
@@ -75,7 +81,7 @@ AgainstUniform = Annotated[
     _option("--against-uniform", help="Spend --total-tokens evenly too, over the same samples; compare.", panel=_TOTAL),
 ]
 Concurrency = Annotated[
-    int | None, _option("--concurrency", help="Problems in flight; enough to fill the engine.", panel=_ENGINE)
+    int | None, _option("--concurrency", help="Problems in flight (as many as fill the engine).", panel=_ENGINE)
 ]
 EngineKind = Annotated[
     str | None, _option("--engine", help="vllm, server or scripted (vllm).", panel=_ENGINE, metavar="KIND")

@@ -48,19 +48,21 @@ def _match(
 ) -> None:
     from tts.flops import active_parameters, cost, matched_multiple, total_parameters
 
+    if ratio and min(ratio) <= 0:
+        raise InputError(f"--ratio {min(ratio):g}: a number above 0 is expected", "--ratio 1: as many as in training")
     rows, sizes, calls = [], [], []
     for name in (model or "nano", match):
         config = read_config(name)
         active, total, each = active_parameters(config), total_parameters(config), cost(config)
         if active is None or total is None or each is None:
-            raise InputError(f"the architecture of {name} is not understood: its FLOPs are unknown")
+            raise InputError(f"the architecture of {name} is not understood: its FLOPs are unknown", "another model")
         sizes.append(total)
         calls.append(each.call(prompt_tokens, 0, length))
         rows.append({"model": name, "parameters": total, "active": active, "flops_per_response": calls[-1]})
     size = sizes[1] / sizes[0]
     if size < 1:
         raise InputError(f"{match} is smaller than {model or 'nano'}", "-m is the smaller model, --match the larger")
-    ratios = [r for r in ratio or PAPER_RATIOS if r > 0]
+    ratios = ratio or PAPER_RATIOS
     found: dict[str, Any] = {
         "models": rows,
         "size_ratio": size,
@@ -88,6 +90,8 @@ def read_config(name: str) -> dict[str, Any]:
 
     from tts import nano
 
+    if name.startswith((".", "/", "~")) and not Path(name).expanduser().exists():
+        raise InputError(f"no such model folder: {name}", "a folder with config.json, a hub id, or nano")
     where = str(nano.POLICY) if name == nano.NAME else str(Path(name).expanduser())
     try:
         return dict(AutoConfig.from_pretrained(where if Path(where).exists() else name).to_dict())

@@ -14,7 +14,7 @@ LARGE = 15e6
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="RUN…")],
+    runs: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="RUN")],
     by: Annotated[
         Literal["difficulty"] | None, typer.Option("--by", help="difficulty: accuracy and gains for each bin.")
     ] = None,
@@ -52,11 +52,13 @@ def report(
 
     if verified:
         if by or bins or length or confidence or markdown or png or html:
-            raise InputError("--verified stands alone, or with --json")
+            raise InputError(
+                "--verified stands alone, or with --json", "leave the others out, or ask for them in a second report"
+            )
         return _verified(runs, json)
     wanted = Wanted(by is not None, length, confidence, bins)
     if bins and not (by or length or html):
-        raise InputError("--bins belongs to --by difficulty, --length or --html")
+        raise InputError("--bins belongs to --by difficulty, --length or --html", "add one of them")
     if json and markdown:
         raise InputError("--json and --markdown both write to stdout", "give one of them")
     for path in (png, html):

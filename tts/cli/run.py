@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tts import console
+from tts import catalog, console
 from tts.cli import options as o
-from tts.cli.driving import drive, solve_ungraded
+from tts.cli.driving import drive, hinted, solve_ungraded
 from tts.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def run(
 
     settings = resolve(given, config)
     benchmark = _questions(question, input, settings)
+    catalog.find("prompts", settings.prompt or benchmark.prompt)
     if dry_run:
         chosen = build_strategy(settings)
         samples = len(benchmark.examples) * declared(chosen).n
@@ -83,12 +84,19 @@ def _questions(question: str | None, file: Path | None, settings: Settings) -> B
     from tts.verify.extract import DEFAULT
 
     if (question is None) == (file is None):
-        raise InputError("one question or --input FILE is needed" + (", not both" if question else ""))
+        raise InputError(
+            "one question or --input FILE is needed" + (", not both" if question else ""),
+            'tts run "What is 2 + 3?", or tts run --input questions.jsonl',
+        )
     if file is not None:
         return benchmarks.load(str(file), settings.columns, settings.id_field)
     text = sys.stdin.read() if question == "-" else str(question)
     if not text.strip():
-        raise InputError("the question is empty")
+        raise InputError("the question is empty", "- reads it from stdin")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError("the question is not UTF-8 text", "iconv -t utf-8 converts it") from error
     extract = (*DEFAULT, "last-number")
     return benchmarks.Benchmark("question", "", "", (Example(Problem("1", text.strip()), None),), extract=extract)
 
@@ -103,9 +111,11 @@ async def _answer(benchmark: Benchmark, settings: Settings, *, as_json: bool, ma
     strategy, stop, records = build_strategy(settings), Stop(), dict[str, dict[str, Any]]()
     planned = Plan(settings, benchmark, benchmark.examples, strategy, settings.sampling(strategy), 1, Path())
     log = platformdirs.user_log_path("tts-reasoning") / "engine.log"
+    why = f"{log} has the engine's last words; " if settings.engine == "vllm" else ""
     try:
         write = records.__setitem__
-        await solve_ungraded(planned, "run", None, log, lambda record: write(record["problem_id"], record), stop)
+        with hinted(f"{why}`tts eval --output DIR` keeps what is finished and can be resumed"):
+            await solve_ungraded(planned, "run", None, log, lambda record: write(record["problem_id"], record), stop)
     finally:  # what is answered is said, also when the engine dies
         ordered = [records[e.problem.id] for e in benchmark.examples if e.problem.id in records]
         with console.regardless_of_the_reader():

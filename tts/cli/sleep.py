@@ -71,6 +71,8 @@ def write(
     shown = _lines(examples) if examples else ()
     found = _contexts(files or [], context, settings)
     path = store or default_store()
+    if store is not None and not store.parent.is_dir():
+        raise InputError(f"--store {store}: no such folder: {store.parent}", "make it first, or name another")
     with NotesStore(path) as kept:
         before = len(kept.entries())
         taker = TakeNotes(notes, rethinks, shown, str(path))
@@ -82,9 +84,11 @@ def write(
 
 def _lines(file: Path) -> tuple[str, ...]:
     try:
-        return tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+        return tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read --examples {file}: {error}") from error
+        raise InputError(
+            f"cannot read --examples {file}: {error}", "a text file in UTF-8, a question a line"
+        ) from error
 
 
 def _contexts(files: list[str], text: str | None, settings: Settings) -> list[str]:
@@ -97,9 +101,9 @@ def _contexts(files: list[str], text: str | None, settings: Settings) -> list[st
     for file in files:
         if Path(file).suffix in TEXT_SUFFIXES:
             try:
-                found.append(Path(file).expanduser().read_text(encoding="utf-8"))
+                found.append(Path(file).expanduser().read_text(encoding="utf-8-sig"))
             except (OSError, UnicodeDecodeError) as error:
-                raise InputError(f"cannot read {file}: {error}") from error
+                raise InputError(f"cannot read {file}: {error}", "a text file in UTF-8 that you may read") from error
             continue
         contexts = [e.problem.context for e in benchmarks.load(file, settings.columns, settings.id_field).examples]
         if not any(contexts):
@@ -107,7 +111,7 @@ def _contexts(files: list[str], text: str | None, settings: Settings) -> list[st
         found += [c for c in contexts if c]
     distinct = list(dict.fromkeys(c.strip() for c in found if c.strip()))
     if not distinct:
-        raise InputError("every context is empty")
+        raise InputError("every context is empty", "a file with text in it, or --context TEXT")
     return distinct
 
 
@@ -191,6 +195,8 @@ def _entries(store: Path | None, begin: str) -> list[Entry]:
 
 
 def _found(store: Path | None, key: str) -> list[Entry]:
+    if not key:
+        raise InputError("the key is empty: it would name all notes", "`tts sleep list` shows the keys")
     entries = _entries(store, key)
     if not entries:
         raise InputError(f"no notes whose key or context begins with {key!r}", "`tts sleep list` shows them")
@@ -231,14 +237,26 @@ def predict(
     from tts.spending import by_problem
 
     if (slept is None) != (plain is None):
-        raise InputError("--with and --without go together")
+        raise InputError("--with and --without go together", "give both runs, or neither")
     settings = resolve({**given, "strategy": "single"}, None)
     examples = benchmarks.select(benchmarks.load(file, settings.columns, settings.id_field).examples, limit)
     if not any(e.problem.context for e in examples):
         raise InputError(f"{file} has no contexts", "--context-field names their column; or `tts data stateful`")
+    for run in filter(None, (slept, plain)):
+        _check_same(run, file, examples)
     correct = (by_problem(slept), by_problem(plain)) if slept and plain else None
     found = drive(_predict(settings, examples))
     _tell(found, correct, number, per_token, json)
+
+
+def _check_same(run: Path, file: str, examples: tuple[Example, ...]) -> None:
+    """Refuse a run over other questions: ids alone, 1 to 100, are the same in many sets."""
+    from tts.store import read_records
+
+    questions = {e.problem.id: e.problem.question for e in examples}
+    shared = [r for r in read_records(run) if r["problem_id"] in questions]
+    if not shared or any(r["question"] != questions[r["problem_id"]] for r in shared):
+        raise InputError(f"{run} is a run over other questions than {file}", f"--with and --without: runs of {file}")
 
 
 async def _predict(settings: Settings, examples: tuple[Example, ...]) -> list[Any]:
@@ -287,7 +305,7 @@ def _tell(
 
 @app.command()
 def cost(
-    runs: Annotated[list[Path], typer.Argument(help="Runs with and without notes.", metavar="RUN…")],
+    runs: Annotated[list[Path], typer.Argument(help="Runs with and without notes.", metavar="RUN")],
     factor: Annotated[
         float, typer.Option("-t", help="What a token costs while somebody waits, in tokens at sleep.", min=0.0)
     ] = 10.0,
@@ -308,7 +326,7 @@ def cost(
         try:
             found[str(run)] = spending(read_records(run), prefill)
         except ValueError as error:
-            raise InputError(f"{run}: {error}") from error
+            raise InputError(f"{run}: {error}", "a run with graded problems") from error
     plain = frontier({name: s for name, s in found.items() if not s.sleep})
     rows: list[dict[str, Any]] = []
     for name, s in found.items():

@@ -125,6 +125,7 @@ async def _load(
 
     from tts.results import current
     from tts.running import open_run, unfinished
+    from tts.writing import make_folder
 
     left = []
     for cell, planned in group:
@@ -139,10 +140,7 @@ async def _load(
     if not left:
         return
     log = left[0][1].output / "logs" / "engine.log"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot create {log.parent}: {error.strerror}") from error
+    make_folder(log.parent)
     async with engines_for(left[0][1].settings, log) as (engine, verifier):
         with interruptible(stop):
             for cell, planned in left:

@@ -161,5 +161,7 @@ def _counter(engine: Engine, tokenizer: str | None) -> Callable[[str], int]:
     try:
         loaded = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError) as error:
-        raise EngineUnavailable(f"no tokenizer at {tokenizer!r}: {str(error).splitlines()[0]}") from error
+        raise EngineUnavailable(
+            f"no tokenizer at {tokenizer!r}: {str(error).splitlines()[0]}", "a folder with a tokenizer, or a hub id"
+        ) from error
     return lambda text: len(loaded.encode(text, add_special_tokens=False))

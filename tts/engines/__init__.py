@@ -137,5 +137,5 @@ def _scripted(model: str | None, arguments: Mapping[str, Any]) -> Engine:
     script = options.pop("script", None)
     for name, value in options.items():
         if not isinstance(value, int) or value < 1:
-            raise InputError(f"-M {name}={value}: a whole number above 0 is expected")
+            raise InputError(f"-M {name}={value}: a whole number above 0 is expected", f"-M {name}=8")
     return ScriptedEngine(load_script(str(script)) if script else None, model or "scripted", **options)

@@ -83,7 +83,9 @@ def read_tokenizer(
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         if required:
-            raise EngineUnavailable(f"no tokenizer at {source!r}: {str(error).splitlines()[0]}") from error
+            raise EngineUnavailable(
+                f"no tokenizer at {source!r}: {str(error).splitlines()[0]}", "-M tokenizer=FOLDER_OR_HUB_ID"
+            ) from error
         return None, {}
     config: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):

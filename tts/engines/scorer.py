@@ -149,7 +149,10 @@ def engine_arguments(card: RewardCard, tokenizer: Any) -> dict[str, Any]:
         known = tokenizer.get_vocab()
         for token in card.tokens:
             if token not in known:
-                raise EngineUnavailable(f"the tokenizer of {card.model} has no token {token!r}")
+                raise EngineUnavailable(
+                    f"the tokenizer of {card.model} has no token {token!r}",
+                    "mend the card's tokens or separator, or its model",
+                )
         overrides |= {"classifier_from_token": list(card.tokens), "method": "no_post_processing", "num_labels": 2}
         arguments["convert"] = "classify"
     if overrides:

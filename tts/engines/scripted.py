@@ -275,7 +275,7 @@ def load_function(where: str) -> Callable[..., Any]:
     except (OSError, ImportError, AttributeError, SyntaxError, ValueError) as error:
         raise EngineUnavailable(f"cannot read {where!r}: {error}", "FILE.py:FUNCTION is expected") from error
     if not callable(found):
-        raise EngineUnavailable(f"{where!r} is no function")
+        raise EngineUnavailable(f"{where!r} is no function", "FILE.py:FUNCTION")
     return found  # type: ignore[no-any-return]
 
 

@@ -85,7 +85,7 @@ class ServerEngine:
         for name in ("timeout", "attempts", "max_sequences", "max_model_len"):
             value = options.get(name, 1)
             if not isinstance(value, int | float) or value <= 0:
-                raise InputError(f"-M {name}={value}: a number above 0 is expected")
+                raise InputError(f"-M {name}={value}: a number above 0 is expected", f"-M {name}=8")
         key = os.environ.get("OPENAI_API_KEY", "none")
         servers = []
         for url in urls:

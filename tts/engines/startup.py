@@ -67,9 +67,12 @@ def check_model(model: str) -> str:
     if not model.startswith((".", "/", "~")) and not path.exists():
         return model
     if not path.is_dir():
-        raise EngineUnavailable(f"no such model folder: {model}")
+        raise EngineUnavailable(f"no such model folder: {model}", "a folder with config.json, a hub id, or nano")
     if not (path / "config.json").is_file():
-        raise EngineUnavailable(f"{model} holds no config.json: it is not a model folder")
+        raise EngineUnavailable(
+            f"{model} holds no config.json: it is not a model folder",
+            "the folder that holds config.json and the weights",
+        )
     return str(path.resolve())
 
 

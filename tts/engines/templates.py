@@ -59,7 +59,9 @@ class ChatTemplate:
                 )
             )
         except Exception as error:  # Jinja errors and whatever a template raises by itself
-            raise InputError(f"the model's chat template failed: {error}") from error
+            raise InputError(
+                f"the model's chat template failed: {error}", "-T gives it arguments; another model otherwise"
+            ) from error
 
     @property
     def bos(self) -> str:

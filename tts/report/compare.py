@@ -12,7 +12,7 @@ from tts.errors import InputError
 from tts.paired import Difference, difference, holm
 from tts.report.questions import clusters, read_questions, values
 from tts.stats import METHODS
-from tts.store import read_json
+from tts.store import read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def compare(a: Path, b: Path, metric: str) -> Comparison:
         InputError: different benchmarks, no shared question, a question that differs under one id, a metric that the
             samples do not allow.
     """
-    first, second = (read_json(run / "manifest.json")["identity"] for run in (a, b))
+    first, second = (read_manifest(run)["identity"] for run in (a, b))
     if first["benchmark"] != second["benchmark"]:
         raise InputError(
             f"{a} is a run of {first['benchmark']}, {b} one of {second['benchmark']}: nothing to pair",
@@ -50,7 +50,9 @@ def compare(a: Path, b: Path, metric: str) -> Comparison:
         raise InputError(f"{a} and {b} share no scored question", "run both with the same --limit")
     for name in shared:
         if left[name].text != right[name].text:
-            raise InputError(f"question {name!r} of {a} is another one in {b}: their data differ")
+            raise InputError(
+                f"question {name!r} of {a} is another one in {b}: their data differ", "compare runs over the same file"
+            )
     notes = []
     if first["revision"] != second["revision"]:
         notes.append("the runs read different revisions of the data; the questions compared are the same")

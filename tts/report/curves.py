@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from tts.errors import InputError
 from tts.results import current
-from tts.store import read_json
+from tts.store import read_manifest
 
 _CURVE = re.compile(r"(pass|maj|best|weighted|filtered)@(\d+)(?::(.+))?")
 NAMES = {
@@ -94,11 +94,11 @@ def read_result(run: Path) -> Result:
         RunDirectoryError: not a run, or a damaged one.
         InputError: nothing in it was scored.
     """
-    manifest = read_json(run / "manifest.json")
+    manifest = read_manifest(run)
     results = current(run)
     if not results["metrics"]:
         why = "none of its records has a target to score against" if results["counts"]["records"] else "no record yet"
-        raise InputError(f"{run} has nothing to report: {why}")
+        raise InputError(f"{run} has nothing to report: {why}", f"tts show {run} says how its problems ended")
     return Result(run, manifest, results)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,13 +20,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO, Any
 
-from tts.errors import InputError
 from tts.report import tables
 from tts.report.build import everything
 from tts.report.curves import Result, by_benchmark, curves, read_result
 from tts.report.questions import read_questions
 from tts.report.summary import summary
 from tts.store import read_records
+from tts.writing import whole
 
 
 def write_html(paths: Sequence[Path], path: Path, bins: str | None = None, keep: int | None = None) -> int:
@@ -40,21 +42,12 @@ def write_html(paths: Sequence[Path], path: Path, bins: str | None = None, keep:
     sections += [tables.compute(name, runs, curves(runs)) for name, runs in by_benchmark(results).items()]
     for result in results:
         sections += everything(result, read_questions(result.path), bins)
-    temporary = path.with_name(f".{path.name}.tmp")
-    blobs = path.with_name(f".{path.name}.blobs")
-    try:
-        with blobs.open("w+", encoding="utf-8") as packed:
-            runs = [_pack(result, i, keep, packed) for i, result in enumerate(results)]
-            packed.seek(0)
-            with temporary.open("w", encoding="utf-8") as page:
-                _fill(page, {"sections": [asdict(s) for s in sections], "runs": runs}, _title(results), packed)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        for scratch in (blobs, temporary):
-            scratch.unlink(missing_ok=True)
-    return path.stat().st_size
+    with whole(path) as page, tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as packed:
+        runs = [_pack(result, i, keep, packed) for i, result in enumerate(results)]
+        packed.seek(0)
+        _fill(page, {"sections": [asdict(s) for s in sections], "runs": runs}, _title(results), packed)
+        page.flush()
+        return os.fstat(page.fileno()).st_size
 
 
 def _title(results: Sequence[Result]) -> str:

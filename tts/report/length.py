@@ -90,7 +90,7 @@ def length(questions: Sequence[Question], how: str | None = None) -> Length:
         InputError: no samples, or bins that cannot be made.
     """
     if not any(q.tokens for q in questions):
-        raise InputError("no samples: there is nothing to measure the length of")
+        raise InputError("no samples: there is nothing to measure the length of", "runs with candidates")
     if how is None:
         how = default_how(questions)
         if how == "oracle" and samples(questions) < 2:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tts.errors import InputError
 from tts.report.sections import Plot, Section
+from tts.writing import whole
 
 
 def write_png(sections: Sequence[Section], path: Path) -> None:
@@ -28,10 +29,8 @@ def write_png(sections: Sequence[Section], path: Path) -> None:
         row.suptitle(title)
         for axes, plot in zip(row.subplots(1, width, squeeze=False)[0], [*plots, *[None] * width], strict=False):
             _draw(axes, plot)
-    try:
-        figure.savefig(path, dpi=150, format="png")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    with whole(path, "wb") as stream:
+        figure.savefig(stream, dpi=150, format="png")
 
 
 def _draw(axes: object, plot: Plot | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from tts import metrics
 from tts.errors import InputError
 from tts.metrics import Pool, per_question, pools
-from tts.store import read_json, read_records
+from tts.store import read_manifest, read_records
 
 _METRIC = re.compile(r"(avg|pass|maj|best|weighted)@(\d+)(?::(.+))?")
 METRICS = "accuracy, tokens, avg@K, pass@K, maj@K, best@K:SCORE, weighted@K:SCORE"
@@ -46,7 +46,7 @@ def read_questions(run: Path) -> list[Question]:
         RunDirectoryError: no run, or a damaged one.
         InputError: it has no record, or nothing in it was scored.
     """
-    read_json(run / "manifest.json")
+    read_manifest(run)
     grouped: dict[str, list[dict[str, Any]]] = {}
     seen = 0
     for record in read_records(run):
@@ -55,7 +55,7 @@ def read_questions(run: Path) -> list[Question]:
             grouped.setdefault(record["problem_id"], []).append(_slim(record))
     if not grouped:
         why = "none of its records has a target to score against" if seen else "it has no record yet"
-        raise InputError(f"{run} has nothing to report: {why}")
+        raise InputError(f"{run} has nothing to report: {why}", f"tts show {run} says how its problems ended")
     return [_question(name, attempts) for name, attempts in grouped.items()]
 
 
@@ -115,7 +115,10 @@ def values(questions: Sequence[Question], metric: str) -> list[float]:
         raise InputError(f"no metric {metric!r}", f"there are {METRICS}")
     kind, k, score = parts[1], int(parts[2]), parts[3] or ""
     if k > (n := samples(questions)):
-        raise InputError(f"{metric} needs {k} samples of each question, there are {n}")
+        raise InputError(
+            f"{metric} needs {k} samples of each question, there are {n}",
+            f"a k of {n} at most, or a run with a larger -n",
+        )
     if score and score not in (known := scores(questions)):
         raise InputError(f"no score {score!r} on the samples", f"they carry {', '.join(known) or 'none'}")
     return curve(questions, kind, [k], score)[0]

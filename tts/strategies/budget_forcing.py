@@ -26,7 +26,8 @@ class BudgetForcing:
         default=None, metadata={"help": "most tokens of thinking (None: no limit)", "min": 1}
     )
     by_engine: bool = field(
-        default=False, metadata={"help": "let vLLM end the thinking (-M reasoning_config=…); waits must be 0"}
+        default=False,
+        metadata={"help": "vLLM ends the thinking (-M reasoning_config=…); needs waits=0 and thinking_tokens"},
     )
     cue: str = field(
         default="\n\nFinal answer: \\boxed{", metadata={"help": "what asks for the answer when thinking was cut"}

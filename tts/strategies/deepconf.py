@@ -27,13 +27,17 @@ class DeepConf:
     n: int = field(default=32, metadata={"help": "traces at most", "min": 1})
     mode: Literal["online", "offline"] = field(default="online", metadata={"help": "whether traces are cut"})
     warmup: int = field(default=16, metadata={"help": "traces that set the floor", "min": 1})
-    eta: float = field(default=10.0, metadata={"help": "percent of traces that reach the floor (90: milder)", "min": 0})
+    eta: float = field(
+        default=10.0, metadata={"help": "percent of traces that reach the floor (90: milder)", "min": 0, "max": 100}
+    )
     by: Literal["group-confidence", "tail-confidence"] = field(
         default="group-confidence", metadata={"help": "a trace's weight, and in offline mode what it is chosen by"}
     )
     window: int = field(default=2048, metadata={"help": "tokens of a group", "min": 1})
     top: int = field(default=20, metadata={"help": "log-probabilities a position", "min": 1})
-    consensus: float = field(default=0.95, metadata={"help": "share of the weight that ends sampling", "min": 0.5})
+    consensus: float = field(
+        default=0.95, metadata={"help": "share of the weight that ends sampling", "min": 0.5, "max": 1}
+    )
 
     @property
     def width(self) -> int:

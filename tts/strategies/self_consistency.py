@@ -36,7 +36,9 @@ class SelfConsistency:
         default=0.5, metadata={"help": "share of the paths that filtered keeps", "min": 0.0, "max": 1.0}
     )
     stop: Rule = field(default="never", metadata={"help": "when to abort the rest"})
-    threshold: float = field(default=0.95, metadata={"help": "of stop=beta: how sure of the leader", "min": 0.5})
+    threshold: float = field(
+        default=0.95, metadata={"help": "of stop=beta: how sure of the leader", "min": 0.5, "max": 1}
+    )
     window: int = field(default=5, metadata={"help": "of stop=window: paths that must agree", "min": 2})
 
     @property

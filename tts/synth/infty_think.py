@@ -85,7 +85,7 @@ def read_cases(
     """
     path = Path(source).expanduser()
     if not path.exists() and (path.suffix in FILE_SUFFIXES or source.count("/") != 1):
-        raise DataError(f"no such file: {source}")
+        raise DataError(f"no such file: {source}", "a path from here, or a hub id")
     local, seen = path.exists(), set[str]()
     for number, row in read_rows(path) if local else from_hub(source, config, split, revision):
         where = f"{source}:{number}"

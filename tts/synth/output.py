@@ -15,9 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import filelock
-
 from tts.errors import RunDirectoryError, StorageFailed
+from tts.writing import lock, make_folder
 
 KEPT = "kept"
 
@@ -37,15 +36,11 @@ class Output:
         self.histogram: Counter[int] = Counter()
         self.done: set[str] = set()
         if folder.exists() and not folder.is_dir():
-            raise RunDirectoryError(f"{folder} is a file, not a folder")
+            raise RunDirectoryError(f"{folder} is a file, not a folder", "another --output")
         if not resume and folder.exists() and any(map(_is_content, folder.iterdir())):
             raise RunDirectoryError(f"{folder} is there already", "--resume goes on with it; or give another --output")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = filelock.FileLock(folder / ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise RunDirectoryError(f"another process is writing {folder}", "wait for it, or stop it") from error
+        make_folder(folder)
+        self._lock = lock(folder)
         try:
             self._claim(json.loads(json.dumps(identity)), resume=resume)
             end = self._read_cases()
@@ -67,7 +62,7 @@ class Output:
         try:
             before = json.loads(path.read_text())
         except ValueError as error:
-            raise RunDirectoryError(f"{path} is damaged: {error}") from error
+            raise RunDirectoryError(f"{path} is damaged: {error}", "begin anew in another --output") from error
         differing = sorted(k for k in before.keys() | identity.keys() if before.get(k) != identity.get(k))
         if differing:
             said = "; ".join(f"{k}: {before.get(k)} there, {identity.get(k)} here" for k in differing)

@@ -183,7 +183,7 @@ def load(name: str) -> tuple[Card, str]:
     try:
         kind = str(tomllib.loads(source.text).get("kind"))
     except tomllib.TOMLDecodeError as error:
-        raise CatalogError(f"{source.path}: {error}") from error
+        raise CatalogError(f"{source.path}: {error}", "mend the card") from error
     if kind not in KINDS:
         said = "is a checker: it needs the target" if kind == "checker" else f"is of kind {kind!r}"
         raise CatalogError(f"{name!r} {said}", f"a verifier's kind is one of {', '.join(KINDS)}")

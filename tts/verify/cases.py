@@ -49,7 +49,7 @@ def read_cases(path: Path) -> Iterator[Case]:
         DataError: missing, not UTF-8, another number of columns, an unknown verdict; with the line number.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             for number, row in enumerate(rows, 1):
                 if not row or row[0].startswith("# ") or tuple(row) == _COLUMNS:
@@ -65,11 +65,13 @@ def read_cases(path: Path) -> Iterator[Case]:
                     raise DataError(f"{place}: expected is {expected!r}", "it is true, false or unscored")
                 yield Case(answer, target, EXPECTED[expected], source, place)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise DataError(
+            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}", "iconv -t utf-8 converts it"
+        ) from error
     except csv.Error as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{path}: {error}", "answer, target and what is expected, with tabs between them") from error
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}", "a .tsv file that you may read") from error
 
 
 async def run_case(pool: CheckerPool, case: Case) -> Failure | None:

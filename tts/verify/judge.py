@@ -49,6 +49,11 @@ class JudgeVerifier:
         """The most tokens that a scoring generates."""
         return 1 if self._card.method == "p-true" else self._card.votes * self._card.max_tokens
 
+    @property
+    def model(self) -> str | None:
+        """Who judges; None: the policy."""
+        return self._engine.model if self._engine is not None else None
+
     async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
         text = _response(completion)
         if self._card.method == "p-true":
