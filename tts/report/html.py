@@ -19,27 +19,25 @@ from pathlib import Path
 from typing import IO, Any
 
 from tts.errors import InputError
-from tts.report import tables
-from tts.report.build import everything
-from tts.report.curves import Result, by_benchmark, curves, read_result
+from tts.report.build import Wanted, compute, everything
+from tts.report.curves import Result, read_result
 from tts.report.questions import read_questions
 from tts.report.summary import summary
 from tts.store import read_records
 
 
-def write_html(paths: Sequence[Path], path: Path, bins: str | None = None, keep: int | None = None) -> int:
-    """Write the page and return its size in bytes. `keep`: samples a problem in the reader (None: all); the page
-    says how many it leaves out.
+def write_html(paths: Sequence[Path], path: Path, wanted: Wanted | None = None, keep: int | None = None) -> int:
+    """Write the page, with every analysis that the runs allow, and return its size in bytes. `keep`: samples a problem
+    in the reader (None: all); the page says how many it leaves out.
 
     Raises:
         RunDirectoryError: a run that is missing or damaged.
         InputError: nothing scored, or the file cannot be written.
     """
-    results = [read_result(p) for p in paths]
-    sections = [summary(results)]
-    sections += [tables.compute(name, runs, curves(runs)) for name, runs in by_benchmark(results).items()]
+    wanted, results = wanted or Wanted(), [read_result(p) for p in paths]
+    sections = [summary(results), *compute(results, wanted)[0]]
     for result in results:
-        sections += everything(result, read_questions(result.path), bins)
+        sections += everything(result, read_questions(result.path), wanted.bins)
     temporary = path.with_name(f".{path.name}.tmp")
     blobs = path.with_name(f".{path.name}.blobs")
     try:

@@ -74,7 +74,9 @@ function inline(text) {
 
 /* ---- plots ---- */
 const W = 580, H = 360, LEFT = 46, RIGHT = 12, TOP = 10, BOTTOM = 40;
-const short = (x) => (x >= 1e7 ? x.toExponential(1) : x >= 1000 ? x.toLocaleString("en", { maximumFractionDigits: 0 }) : +x.toPrecision(3) + "");
+const short = (x) => (Math.abs(x) >= 1e7 ? x.toExponential(1) : x >= 1000 ? x.toLocaleString("en", { maximumFractionDigits: 0 }) : +x.toPrecision(3) + "");
+
+const brief = (x) => (x >= 1e5 ? x.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 }) : short(x));
 
 function ticks(low, high, count) {
   const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
@@ -94,36 +96,37 @@ function plot(spec) {
     const f = log ? Math.log2 : (x) => x;
     let [x0, x1] = marks.length ? [Math.min(...marks.map((m) => f(m.x))), Math.max(...marks.map((m) => f(m.x)))] : [0, 1];
     if (x1 - x0 < 1e-9) [x0, x1] = [x0 - 1, x1 + 1];
-    const pad = 0.03 * (x1 - x0), y0 = Math.max(0, Math.floor(Math.min(100, ...marks.map((m) => m.low)) / 5) * 5);
-    const y1 = Math.max(y0 + 5, Math.min(100, Math.ceil(Math.max(0, ...marks.map((m) => m.high)) / 5) * 5));
+    const pad = 0.03 * (x1 - x0), least = Math.min(100, ...marks.map((m) => m.low)), most = Math.max(0, ...marks.map((m) => m.high));
+    const y0 = spec.percent ? Math.max(0, Math.floor(least / 5) * 5) : 0;
+    const y1 = spec.percent ? Math.max(y0 + 5, Math.min(100, Math.ceil(most / 5) * 5)) : 1.04 * most || 1;
     const X = (x) => LEFT + ((f(x) - x0 + pad) / (x1 - x0 + 2 * pad)) * (W - LEFT - RIGHT);
     const Y = (y) => TOP + ((y1 - y) / (y1 - y0)) * (H - TOP - BOTTOM);
     for (const y of ticks(y0, y1, 6)) {
       svg.append(s("line", { x1: LEFT, x2: W - RIGHT, y1: Y(y), y2: Y(y), class: "grid" }));
-      svg.append(s("text", { x: LEFT - 6, y: Y(y) + 4, "text-anchor": "end" }, `${+y.toFixed(1)}`));
+      svg.append(s("text", { x: LEFT - 6, y: Y(y) + 4, "text-anchor": "end" }, spec.percent ? `${+y.toFixed(1)}` : brief(y)));
     }
     const at = log ? ticks(x0, x1, 7).filter((t) => x1 - x0 < 2 || Number.isInteger(t)).map((t) => 2 ** t) : ticks(x0, x1, 7);
     for (const x of at) svg.append(s("text", { x: X(x), y: H - BOTTOM + 16, "text-anchor": "middle" }, short(x)));
     svg.append(s("text", { x: (W + LEFT) / 2, y: H - 6, "text-anchor": "middle" }, spec.x + (log ? " (log)" : "")));
-    svg.append(s("text", { x: 12, y: H / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${H / 2})` }, `${spec.y}, %`));
+    svg.append(s("text", { x: 12, y: H / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${H / 2})` }, spec.percent ? `${spec.y}, %` : spec.y));
     if (spec.diagonal)
       svg.append(s("path", { d: `M${X(Math.max(2 * x0 - x1, y0))},${Y(Math.max(2 * x0 - x1, y0))}L${X(y1)},${Y(y1)}`, stroke: "gray", "stroke-dasharray": "2 4" }));
     const tip = h("div", { class: "tip", hidden: true });
     spec.lines.forEach((line, i) => {
       if (hidden.has(i)) return;
-      const color = COLORS[i % COLORS.length], ms = line.marks;
+      const color = COLORS[i % COLORS.length], ms = line.by_front ? line.marks.filter((m) => m.front) : line.marks;
       const path = (get, back) => (back ? [...ms].reverse() : ms).map((m) => `${X(m.x)},${Y(get(m))}`).join("L");
       if (ms.length > 1) {
         svg.append(s("path", { d: `M${path((m) => m.high)}L${path((m) => m.low, true)}Z`, fill: color, opacity: 0.13 }));
         svg.append(s("path", { d: `M${path((m) => m.y)}`, fill: "none", stroke: color, "stroke-width": 1.8, "stroke-dasharray": line.dashed ? "5 4" : "none" }));
       }
-      for (const m of ms) {
-        if (ms.length === 1) svg.append(s("path", { d: `M${X(m.x)},${Y(m.low)}V${Y(m.high)}`, stroke: color }));
+      for (const m of line.marks) {
+        if (ms.length === 1 || !ms.includes(m)) svg.append(s("path", { d: `M${X(m.x)},${Y(m.low)}V${Y(m.high)}`, stroke: color }));
         if (m.front) svg.append(s("circle", { cx: X(m.x), cy: Y(m.y), r: 7, fill: "none", stroke: "currentColor", "stroke-width": 1.3 }));
         const dot = s("circle", { cx: X(m.x), cy: Y(m.y), r: 4, fill: color });
         const hit = s("circle", { cx: X(m.x), cy: Y(m.y), r: 11, fill: "transparent" });
         hit.addEventListener("pointerenter", () => {
-          tip.textContent = `${line.name}\n${m.label}: ${m.y.toFixed(1)} % [${m.low.toFixed(1)}, ${m.high.toFixed(1)}]\n${short(m.x)} ${spec.x}${m.front ? "\non the Pareto front" : ""}`;
+          tip.textContent = `${line.name}\n${m.label}: ${spec.percent ? `${m.y.toFixed(1)} % [${m.low.toFixed(1)}, ${m.high.toFixed(1)}]` : `${short(m.y)} ${spec.y}`}\n${short(m.x)} ${spec.x}${m.front ? "\non the Pareto front" : ""}`;
           tip.hidden = false;
           const right = X(m.x) > W / 2, scale = svg.clientWidth / W || 1;
           tip.style.cssText = `top:${Y(m.y) * scale + 12}px;${right ? "right" : "left"}:${(right ? W - X(m.x) : X(m.x)) * scale}px`;
