@@ -198,9 +198,22 @@ function levels() {
 }
 
 /* ---- the reader ---- */
+/** What tts/report/packing.py has packed: seven bits a character, deflated; from 128 on a byte begins a word's number. */
 async function unpack(id) {
-  const bytes = Uint8Array.from(atob($(id).textContent), (c) => c.charCodeAt(0));
-  return JSON.parse(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text());
+  const text = $(id).textContent, bytes = new Uint8Array(Math.floor((text.length * 7) / 8));
+  for (let i = 0, at = 0, held = 0, bits = 0; i < text.length; i++) {
+    bits = (bits << 7) | (text.charCodeAt(i) & 127);
+    held += 7;
+    if (held >= 8) bytes[at++] = (bits >> (held -= 8)) & 255;
+    bits &= (1 << held) - 1;
+  }
+  const packed = new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer());
+  let json = "";
+  for (let i = 0; i < packed.length; i++) {
+    const c = packed[i];
+    json += c < 128 ? String.fromCharCode(c) : c < 228 ? data.words[c - 128] : data.words[100 + (c - 228) * 256 + packed[++i]];
+  }
+  return JSON.parse(json);
 }
 
 const shade = (x) => (x === null || x === undefined ? "" : `background:hsl(${120 * Math.min(1, Math.max(0, x))} 60% 70%)`);
