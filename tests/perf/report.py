@@ -4,8 +4,8 @@
 
 `prose` is varied reasoning with formulas and code (`prose.py`). A file's texts (column solution, answer or text) are
 cut into sentences, and samples are sentences of all problems at random: real text, less alike than samples of one
-problem are. `steps` are sentences from a few templates with numbers drawn, as samples of one question repeat each other;
-`words` are drawn one by one from a vocabulary of 3,000 by Zipf's law.
+problem are. `steps` are sentences from a few templates with numbers drawn, as samples of one question repeat each
+other; `words` are drawn one by one from a vocabulary of 3,000 by Zipf's law.
 """
 
 from __future__ import annotations

@@ -67,4 +67,7 @@ def _draw(axes: object, plot: Plot | None) -> None:
     if not plot.percent:
         axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=7)
+    if len(plot.lines) > 4:  # more would cover the curves
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    else:
+        axes.legend(fontsize=7)

@@ -250,6 +250,7 @@ function sample(c, i, open) {
   return lazy(h("span", {}, title), () => ($("raw").checked ? h("div", { class: "text" }, c.text) : rendered(c.text)), open);
 }
 
+const gone = (n) => typeof n.pruned === "number" || n.pruned === true;
 function tree(nodes) {
   const under = new Map(), ids = new Set(nodes.map((n) => n.id));
   for (const n of nodes) {
@@ -258,18 +259,32 @@ function tree(nodes) {
   }
   const grow = (parent) => h("ul", {}, (under.get(parent) || []).map((n) => {
     const line = h("div", { class: "node" }, n.score === null || n.score === undefined ? null : h("span", { class: "score", style: shade(n.score) }, `${number(n.score)}`),
-      h("span", { class: "dim" }, `${n.tokens ?? "?"} tokens${n.finish ? `, ${n.finish}` : ""}${n.pruned ? ", pruned" : ""} `), (n.text || "").trim());
+      h("span", { class: "dim" }, `${n.tokens ?? "?"} tokens${n.finish ? `, ${n.finish}` : ""}${gone(n) ? ", pruned" : ""} `), (n.text || "").trim());
     line.addEventListener("click", () => line.classList.toggle("open"));
-    return h("li", { class: n.pruned ? "pruned" : "" }, line, under.has(n.id) ? grow(n.id) : null);
+    return h("li", { class: gone(n) ? "pruned" : "" }, line, under.has(n.id) ? grow(n.id) : null);
   }));
   return h("div", { class: "tree" }, grow(null));
 }
 
+/** Contexts over a problem's chains of rounds: up as a round is written, down as the next begins with its summary. */
+function sawtooth(rounds) {
+  const chains = new Map();
+  for (const r of rounds) {
+    const c = chains.get(r.chain) || chains.set(r.chain, { at: 0, marks: [] }).get(r.chain);
+    c.marks.push({ x: c.at, y: r.prompt_tokens, low: r.prompt_tokens, high: r.prompt_tokens, label: `round ${r.round} begins` });
+    c.at += r.tokens;
+    c.marks.push({ x: c.at, y: r.context, low: r.context, high: r.context, label: `round ${r.round} ends: ${r.finish}` });
+  }
+  const lines = [...chains].map(([chain, c]) => ({ name: `chain ${chain}`, marks: c.marks }));
+  return plot({ x: "tokens generated so far", y: "context, tokens", lines, log: false, percent: false });
+}
+
+const ASIDE = ["round", "prompt_tokens", "summary_tokens", "queue_seconds", "malformed"], TEXTS = ["text", "summary"];
 function round(r, i) {
-  const plain = Object.entries(r).filter(([, v]) => v !== null && typeof v !== "object" && !(typeof v === "string" && v.length > 80));
-  const long = Object.entries(r).filter(([, v]) => typeof v === "string" && v.length > 80);
+  const long = Object.entries(r).filter(([k, v]) => typeof v === "string" && v && (TEXTS.includes(k) || v.length > 80));
+  const plain = Object.entries(r).filter(([k, v]) => v !== null && v !== "" && typeof v !== "object" && !ASIDE.includes(k) && !long.some(([l]) => l === k));
   const other = Object.entries(r).filter(([, v]) => v !== null && typeof v === "object");
-  return lazy(h("span", {}, h("b", {}, `round ${r.round ?? i} `), h("span", { class: "dim" }, plain.filter(([k]) => k !== "round").map(([k, v]) => `${k} ${number(v)}`).join(", "))),
+  return lazy(h("span", {}, h("b", {}, `round ${r.round ?? i} `), h("span", { class: "dim" }, plain.map(([k, v]) => `${k} ${number(v)}`).join(", "))),
     () => [...long.map(([k, v]) => h("div", {}, h("h3", {}, k), rendered(v))), ...other.map(([k, v]) => h("div", {}, h("h3", {}, k), h("div", { class: "text" }, JSON.stringify(v, null, 1))))]);
 }
 
@@ -287,7 +302,7 @@ async function read(run, at) {
       h("span", { class: "dim" }, `  ${record.status}, ${record.grade.status}, ${record.usage.generated_tokens} tokens in ${record.usage.calls ?? "?"} calls`)),
     record.error ? h("p", { class: "no" }, record.error) : "",
     h("h3", {}, "votes"), ...votes(record),
-    ...(solution.rounds && solution.rounds.length ? [h("h3", {}, "rounds"), ...solution.rounds.map(round)] : []),
+    ...(solution.rounds && solution.rounds.length ? [h("h3", {}, "rounds"), solution.rounds.every((r) => typeof r.context === "number") ? sawtooth(solution.rounds) : "", ...solution.rounds.map(round)] : []),
     ...(solution.tree && solution.tree.length ? [h("h3", {}, "tree (click a step to read it)"), tree(solution.tree)] : []),
     h("h3", {}, `samples (${candidates.length}${record.left_out ? `; ${record.left_out} more are left out of this page` : ""})`),
     ...candidates.map((c, i) => sample(c, i, i === 0)));
