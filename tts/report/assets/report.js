@@ -139,7 +139,8 @@ function plot(spec) {
       h("span", { class: hidden.has(i) ? "off" : "", title: "show or hide", onclick: () => (hidden.has(i) ? hidden.delete(i) : hidden.add(i), draw()) },
         h("b", { style: `color:${COLORS[i % COLORS.length]}` }, line.dashed ? "┅ " : "● "), line.name)));
     if (spec.lines.some((l) => l.marks.some((m) => m.front))) legend.append(h("span", { class: "dim" }, "◯ Pareto front"));
-    legend.append(h("button", { onclick: () => ((log = !log), draw()) }, log ? "linear" : "log"));
+    if (spec.lines.every((l) => l.marks.every((m) => m.x > 0)))
+      legend.append(h("button", { onclick: () => ((log = !log), draw()) }, log ? "linear" : "log"));
     box.append(svg, tip, legend);
   };
   draw();
