@@ -434,7 +434,7 @@ def test_stopping_earlier_keeps_what_a_chain_had_ended_with() -> None:
 
     long = [made(0, 1, False), made(0, 2, True), made(0, 3, False, "conclusion")]
     short = [made(1, 1, False, "malformed"), made(1, 1, True, "conclusion")]
-    rows = by_round([{"solution": {"rounds": long + short}, "grade": {"correct": False}}])
+    rows = by_round([{"problem_id": "p", "solution": {"rounds": long + short}, "grade": {"correct": False}}])
     assert [row.accuracy for row in rows] == [0.5, 1.0, 0.5]
     assert [row.chains for row in rows] == [2, 1, 1]
     assert rows[0].ends == {"summary": 1, "malformed": 1, "conclusion": 1}

@@ -27,7 +27,7 @@ from tts.errors import TTSError
 from tts.stats import METHODS, wilson
 
 if TYPE_CHECKING:
-    from tts.report.sections import Plot, Section
+    from tts.report.sections import Mark, Plot, Section
 
 HEARTBEAT = 30.0
 """Seconds between progress lines where there is no terminal."""
@@ -357,43 +357,63 @@ def section(content: Section, plot_index: int | None = None) -> None:
 
 
 def plot(content: Plot, width: int = 64, height: int = 17) -> None:
-    """Lines with their 95 % bands (:) on stdout; points of the Pareto front are in brackets."""
+    """Lines with their 95 % bands (:) on stdout; points of the Pareto front are in brackets. Where y are no percentages
+    there are no bands, and dots lead from point to point.
+    """
     marks = [mark for line in content.lines for mark in line.marks]
     if not marks:
         return say(f"{content.x}: not known for any of these runs")
     scale: Callable[[float], float] = math.log2 if content.log else float
     left, right = scale(min(m.x for m in marks)), scale(max(m.x for m in marks))
-    low = max(0, 5 * math.floor(min(m.low for m in marks) / 5))
-    high = min(100, max(low + 5, 5 * math.ceil(max(m.high for m in marks) / 5)))
+    low, high = _ends(content, [m.low for m in marks], [m.high for m in marks])
     grid = [[" "] * (width + 2) for _ in range(height)]
 
     def row(y: float) -> int:
         return min(height - 1, max(0, round((high - y) / (high - low) * (height - 1))))
 
+    def column(m: Mark) -> int:
+        return 1 + round((scale(m.x) - left) / max(right - left, 1e-9) * (width - 1))
+
     placed = [
-        (sign, m, 1 + round((scale(m.x) - left) / max(right - left, 1e-9) * (width - 1)))
-        for sign, line in zip(itertools.cycle(MARKS), content.lines)
-        for m in line.marks
-    ]
-    for _, m, column in placed:
+        (sign, m, column(m)) for sign, line in zip(itertools.cycle(MARKS), content.lines) for m in line.marks
+    ]  # fmt: skip
+    if not content.percent:
+        for line in content.lines:
+            for a, b in itertools.pairwise(line.marks):
+                steps = max(abs(column(b) - column(a)), abs(row(b.y) - row(a.y)), 1)
+                for i in range(1, steps):
+                    x, y = column(a) + (column(b) - column(a)) * i / steps, a.y + (b.y - a.y) * i / steps
+                    grid[row(y)][round(x)] = "."
+    for _, m, c in placed if content.percent else ():
         for y in range(row(m.high), row(m.low) + 1):
-            grid[y][column] = ":"
-    for sign, m, column in placed:
-        grid[row(m.y)][column] = sign
-    for _, m, column in placed:
+            grid[y][c] = ":"
+    for sign, m, c in placed:
+        grid[row(m.y)][c] = sign
+    for _, m, c in placed:
         if m.front:
-            grid[row(m.y)][column - 1], grid[row(m.y)][column + 1] = "(", ")"
+            grid[row(m.y)][c - 1], grid[row(m.y)][c + 1] = "(", ")"
+    if not content.percent:
+        say(f"{content.y}:")
     for index, cells in enumerate(grid):
         level = high - index * (high - low) / (height - 1)
-        label = f"{level:5.1f} % " if index % 2 == 0 else " " * 8
-        say(f"{label}|{''.join(cells).rstrip()}")
+        label = f"{level:5.1f} % " if content.percent else f"{_short(level):>7} "
+        say(f"{label if index % 2 == 0 else ' ' * 8}|{''.join(cells).rstrip()}")
     ends = _short(min(m.x for m in marks)), f"{_short(max(m.x for m in marks))} {content.x}"
     say(" " * 8 + "+" + "-" * (width + 2))
     say(" " * 10 + ends[0] + ends[1].rjust(width - len(ends[0])) + (" (log)" if content.log else ""))
     for sign, line in zip(itertools.cycle(MARKS), content.lines):
         say(f"    {sign}  {line.name}")
-    bracketed = "   ( )  on the Pareto front" if any(m.front for m in marks) else ""
-    return say(f"    :  95 % interval{bracketed}")
+    bracketed = "( )  on the Pareto front" if any(m.front for m in marks) else ""
+    legend = [f"{content.y}, :  95 % interval" if content.percent else "", bracketed]
+    return say("    " + "   ".join(filter(None, legend))) if any(legend) else None
+
+
+def _ends(content: Plot, lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
+    """The y axis: percentages to the next five, numbers from 0 to the largest."""
+    if not content.percent:
+        return 0.0, max([*highs, 1e-9])
+    low = max(0, 5 * math.floor(min(lows) / 5))
+    return low, min(100, max(low + 5, 5 * math.ceil(max(highs) / 5)))
 
 
 def _short(x: float) -> str:

@@ -28,6 +28,8 @@ _LISTED = 2048
 """Members of all subsets of a size up to which they are listed, and none is drawn."""
 _WORK = 3_000_000
 """Array elements that are held at once."""
+_CACHED = 300_000
+"""Array elements that are gone through again and again: about what the processor keeps near."""
 
 
 def pass_curves(right: Ints, n: int) -> Floats:
@@ -152,36 +154,46 @@ def weighted_curves(weights: Floats, classes: NDArray[Any], correct: Bools) -> F
     """
     labels, count = numbered(classes, correct)
     problems, n = labels.shape
-    orders = _orders(n, _draws(problems))
-    found = np.empty((problems, n))
-    for part in np.array_split(np.arange(problems), 1 + problems * len(orders) * max(n, count) // _WORK):
-        found[part] = _passing(weights[part][:, orders], labels[part][:, orders], count)
+    found = _passing(weights, labels, count, _orders(n, _draws(problems)))
     few = [k for k in range(1, n + 1) if math.comb(n, k) * k <= _LISTED]
     if few:
         found[:, [k - 1 for k in few]] = _voted(weights, labels, count, few, None)
     return found
 
 
-def _passing(weights: Floats, labels: Ints, count: int) -> Floats:
-    """(problems, n) from (problems, orders, n): candidates come one by one, and the lead is followed."""
-    problems, draws, n = labels.shape
-    start = np.arange(problems * draws) * (count + 1) + 1
-    sums = np.full(problems * draws * (count + 1), -1.0)  # -1: this class has no candidate yet
-    most, leaders, right = np.full(len(start), -1.0), np.zeros(len(start)), np.zeros(len(start), bool)
-    found = np.empty((problems, n))
-    for k in range(n):
-        label = labels[:, :, k].ravel()
-        cell = start + label
-        before = sums[cell]
-        now = np.maximum(before, 0.0) + weights[:, :, k].ravel()
-        sums[cell] = now
-        slack = 1e-9 * np.maximum(1.0, most)
-        ahead = (label >= 0) & (now > most + slack)
-        level = (label >= 0) & ~ahead & (now >= most - slack) & (before < most - slack)
-        leaders = np.where(ahead, 1.0, leaders + level)
-        right = np.where(ahead, label == 0, right | (level & (label == 0)))
-        most = np.where(ahead, now, most)
-        found[:, k] = (right / np.maximum(leaders, 1.0)).reshape(problems, draws).mean(axis=1)
+def _passing(weights: Floats, labels: Ints, count: int, orders: Ints) -> Floats:
+    """(problems, k): the right class's share of the lead among the first k candidates of a row of `orders`, the mean
+    over rows; 0 where it does not lead. Candidates come one by one, and the lead is followed.
+    """
+    problems, (draws, length) = len(labels), orders.shape
+    found = np.empty((problems, length))
+    for part in np.array_split(np.arange(problems), 1 + problems * draws * (count + 8) // _CACHED):
+        # A candidate a row, so that one that was drawn is read in one stretch for all problems.
+        row, weight = np.ascontiguousarray(labels[part].T), np.ascontiguousarray(weights[part].T)
+        total = weight.sum(axis=0)
+        weight = np.where(row < 0, -np.inf, weight / np.where(total > 0.0, total, 1.0))  # no answer never leads
+        start = np.arange(draws * len(part)).reshape(draws, -1) * (count + 1) + 1
+        sums = np.full(draws * len(part) * (count + 1), -1.0)  # -1: this class has no candidate yet
+        most, leaders, right = np.full(start.shape, -1.0), np.ones(start.shape), np.zeros(start.shape, bool)
+        for k, drawn in enumerate(orders.T):
+            label = row[drawn]
+            cell = start + label
+            before = sums[cell]
+            now = np.maximum(before, 0.0)
+            now += weight[drawn]
+            sums[cell] = now
+            before -= most
+            gap = now - most
+            # Sums of equal weights in another order differ in the last digits: those are ties.
+            ahead = gap > 1e-9
+            level = (gap >= -1e-9) & (before < -1e-9) & ~ahead
+            leaders += level
+            np.copyto(leaders, 1.0, where=ahead)
+            mine = label == 0
+            right |= level & mine
+            np.copyto(right, mine, where=ahead)
+            np.copyto(most, now, where=ahead)
+            found[part, k] = (right / leaders).mean(axis=0)
     return found
 
 

@@ -72,7 +72,7 @@ def _attempt(record: Mapping[str, Any]) -> _Attempt:
     solution = record["solution"]
     candidates = solution["candidates"]
     scores = [c["scores"] or {} for c in candidates]
-    names = sorted({name for s in scores for name, value in s.items() if isinstance(value, int | float)})
+    names = sorted({name for s in scores for name, value in s.items() if isinstance(value, (int, float))})
     return _Attempt(
         bool(record["grade"]["correct"]),
         solution.get("answer", "") is None,

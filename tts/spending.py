@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
+from tts.errors import InputError
+from tts.report.compare import compare
+from tts.report.sections import interval
 from tts.results import current
-from tts.stats import Z95
+from tts.stats import METHODS
 from tts.store import read_records
 
 
@@ -19,18 +21,6 @@ def by_problem(run: Path) -> dict[str, float]:
         if record["status"] != "error" and record["grade"]["correct"] is not None:
             right.setdefault(record["problem_id"], []).append(record["grade"]["correct"])
     return {name: fmean(marks) for name, marks in right.items()}
-
-
-def paired(a: Path, b: Path) -> tuple[float, float | None, int]:
-    """(mean difference a - b, half width of its 95 % interval, problems) over the problems that both runs have.
-
-    The interval is that of the mean of paired differences (Miller 2024, arXiv:2411.00640, section 4.2).
-    """
-    first, second = by_problem(a), by_problem(b)
-    differences = [first[name] - second[name] for name in first.keys() & second.keys()]
-    if len(differences) < 2:
-        return (differences[0] if differences else math.nan), None, len(differences)
-    return fmean(differences), Z95 * stdev(differences) / math.sqrt(len(differences)), len(differences)
 
 
 def side_by_side(adaptive: Path, uniform: Path) -> tuple[list[dict[str, Any]], str]:
@@ -48,6 +38,14 @@ def side_by_side(adaptive: Path, uniform: Path) -> tuple[list[dict[str, Any]], s
                 "run": str(run),
             }
         )
-    mean, half, problems = paired(adaptive, uniform)
-    interval = "" if half is None else f" ± {100 * half:.1f}"
-    return rows, f"adaptive - uniform: {100 * mean:+.1f}{interval} points over {problems} problems (paired, 95 %)"
+    return rows, _paired(uniform, adaptive)
+
+
+def _paired(a: Path, b: Path) -> str:
+    """The difference as `tts compare` finds it, in words."""
+    try:
+        found = compare(a, b, "accuracy").found
+    except InputError as error:
+        return f"not compared: {error.message}"
+    ends = f" {interval(found.ci, '+')} (95 %, {METHODS[found.method]})" if found.ci else ""
+    return f"adaptive - uniform: {100 * found.value:+.1f} points{ends}, over {found.questions} paired problems"

@@ -1,15 +1,19 @@
 """The page of a large run: how big it is and how fast it opens. Prints both, and what they should be.
 
-    python tests/perf/report.py [--problems 500] [-n 64] [--chars 1500] [--text steps|words]
+    python tests/perf/report.py [--problems 500] [-n 64] [--chars 1500] [--text prose|steps|words|FILE.jsonl]
 
-`steps` are sentences from a few templates with numbers drawn, as samples of one question repeat each other; `words` are
-drawn one by one from a vocabulary of 3,000 by Zipf's law, which compresses worse than any real text would.
+`prose` is varied reasoning with formulas and code (`prose.py`). A file's texts (column solution, answer or text) are
+cut into sentences, and samples are sentences of all problems at random: real text, less alike than samples of one
+problem are. `steps` are sentences from a few templates with numbers drawn, as samples of one question repeat each
+other; `words` are drawn one by one from a vocabulary of 3,000 by Zipf's law.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -17,9 +21,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "perf")]
 
 import chromium  # noqa: E402
+import prose  # noqa: E402
 import synthetic_run  # noqa: E402
 
 from tts.report.html import write_html  # noqa: E402
@@ -38,16 +43,35 @@ def zipf(chars: int) -> synthetic_run.Write:
     return write
 
 
+def sentences(file: Path, chars: int) -> synthetic_run.Write:
+    rows = map(json.loads, file.read_text().splitlines())
+    texts = (next(row[name] for name in ("solution", "answer", "text") if name in row) for row in rows)
+    known = [s for text in texts for s in re.split(r"(?<=[.!?])\s+", text) if len(s) > 20]
+
+    def write(rng: random.Random, answer: str | None) -> str:
+        said: list[str] = []
+        while sum(map(len, said)) < chars:
+            said.append(rng.choice(known))
+        return f"{' '.join(said)} $\\boxed{{{answer}}}$"
+
+    return write
+
+
+def writer(text: str, chars: int) -> synthetic_run.Write:
+    made = {"prose": prose.prose, "steps": synthetic_run.steps, "words": zipf}
+    return made[text](chars) if text in made else sentences(Path(text), chars)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--problems", type=int, default=500)
     parser.add_argument("-n", type=int, default=64)
     parser.add_argument("--chars", type=int, default=1500)
-    parser.add_argument("--text", choices=("steps", "words"), default="steps")
+    parser.add_argument("--text", default="prose")
     parser.add_argument("--keep", type=Path, help="keep the page here")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        write = zipf(given.chars) if given.text == "words" else synthetic_run.steps(given.chars)
+        write = writer(given.text, given.chars)
         run = synthetic_run.synthetic_run(Path(folder) / "run", given.problems, given.n, write=write)
         page = Path(folder) / "page.html"
         began = time.monotonic()

@@ -42,11 +42,19 @@ def report(
     html_samples: Annotated[
         int | None, typer.Option("--html-samples", min=0, help="Samples a problem in the page; all if not given.")
     ] = None,
+    factor: Annotated[
+        float, typer.Option("-t", help="With sleep-time: what a token costs while somebody waits.", min=0.0)
+    ] = 10.0,
+    prefill: Annotated[
+        float, typer.Option("--prefill", help="With sleep-time: what a computed prompt token counts as.", min=0.0)
+    ] = 0.0,
     markdown: Annotated[bool, typer.Option("--markdown", help="The table for a paper.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The numbers as JSON.")] = False,
 ) -> None:
     """Show accuracy against tokens, seconds and FLOPs, one curve a strategy with the Pareto front marked; or, with
-    --by, --length and --confidence, where more compute helps and how far the votes can be trusted."""
+    --by, --length and --confidence, where more compute helps and how far the votes can be trusted.
+
+    Runs of infty-think show their sawtooth and their costs beside one long chain, runs of sleep-time when notes pay."""
     from tts.report.build import Wanted, build
     from tts.report.curves import AXES, read_result
 
@@ -56,7 +64,7 @@ def report(
                 "--verified stands alone, or with --json", "leave the others out, or ask for them in a second report"
             )
         return _verified(runs, json)
-    wanted = Wanted(by is not None, length, confidence, bins)
+    wanted = Wanted(by is not None, length, confidence, bins, factor, prefill)
     if bins and not (by or length or html):
         raise InputError("--bins belongs to --by difficulty, --length or --html", "add one of them")
     if json and markdown:
@@ -72,9 +80,8 @@ def report(
     if json:
         console.say_json(plain)
     elif not (markdown or png or html):
-        shown = list(AXES).index(against) if wanted.compute else None
         for section in sections:
-            console.section(section, shown)
+            console.section(section, list(AXES).index(against) if section.by_axis else None)
     if png:
         from tts.report.png import write_png
 
@@ -84,7 +91,7 @@ def report(
         from tts.report.html import write_html
 
         with console.waiting("writing the page …"):
-            size = write_html(runs, html, bins, html_samples)
+            size = write_html(runs, html, wanted, html_samples)
         console.note(f"wrote {html}, {size / 1e6:.1f} MB")
         if size > LARGE:
             console.note(f"{html} is large: --html-samples 8 keeps eight samples of each problem, and says so")

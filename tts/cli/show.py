@@ -105,6 +105,7 @@ def _detail(record: dict[str, Any], *, texts: bool) -> None:
 
 def _by_round(run: Path, as_json: bool) -> None:
     """How far chains of rounds went, and the accuracy if they had stopped earlier."""
+    from tts.report.rounds import by_round_table
     from tts.sawtooth import by_round
     from tts.store import read_records
 
@@ -113,23 +114,14 @@ def _by_round(run: Path, as_json: bool) -> None:
         raise InputError(f"{run} has no rounds", "infty-think makes them")
     if as_json:
         return console.say_json([asdict(row) for row in rows])
-    columns = ("round", "chains", "mean context", "largest", "tokens", "ends", "accuracy if stopped here")
-    return console.table(
-        None,
-        columns,
-        (
-            (
-                *(row.round, row.chains, f"{row.context:.0f}", row.most_context, f"{row.tokens:.0f}"),
-                ", ".join(f"{end} {count}" for end, count in sorted(row.ends.items(), key=lambda e: -e[1])),
-                "" if row.accuracy is None else f"{100 * row.accuracy:.1f} %",
-            )
-            for row in rows
-        ),
-    )
+    table = by_round_table(rows)
+    return console.table(None, table.columns, table.rows)
 
 
 def _rounds(solution: dict[str, Any], *, texts: bool) -> None:
     """A table of a chain-of-rounds solution: the bars are the sawtooth of its context."""
+    from tts.report.sections import memory
+
     rounds = solution["rounds"]
     widest = max(r["context"] for r in rounds)
     rows = (
@@ -146,7 +138,7 @@ def _rounds(solution: dict[str, Any], *, texts: bool) -> None:
     console.table(None, columns, rows)
     for c in solution["chains"]:
         one = c["one_chain"]
-        kv = "" if c["kv_bytes"] is None else f", cache {_bytes(c['kv_bytes'])} (one chain: {_bytes(one['kv_bytes'])})"
+        kv = "" if c["kv_bytes"] is None else f", cache {memory(c['kv_bytes'])} (one chain: {memory(one['kv_bytes'])})"
         console.say(
             f"chain {c['chain']}: {c['finish']}, peak context {c['peak_context']:,} "
             f"(one chain: {one['peak_context']:,}), "
@@ -156,10 +148,6 @@ def _rounds(solution: dict[str, Any], *, texts: bool) -> None:
     for r in rounds if texts else ():
         console.say(f"\n── chain {r['chain']}, round {r['round']}: {r['finish']}")
         console.say(r["text"].strip())
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"
 
 
 def _number(score: Any) -> str:

@@ -14,9 +14,7 @@ from tts.cli.driving import drive, engines_for, work_through
 from tts.errors import InputError
 
 if TYPE_CHECKING:
-    from tts.amortise import Spending
     from tts.notes import Entry
-    from tts.report.sections import Plot
     from tts.settings import Settings
     from tts.types import Example
 
@@ -318,75 +316,9 @@ def cost(
 
     Cost is t × test tokens + sleep tokens ÷ questions on the context (arXiv:2504.13171, section 5).
     """
-    from tts.amortise import QUERIES, frontier, spending
-    from tts.store import read_records
+    from tts.report.sleep import as_json, read_sleep, section
 
-    found: dict[str, Spending] = {}
-    for run in runs:
-        try:
-            found[str(run)] = spending(read_records(run), prefill)
-        except ValueError as error:
-            raise InputError(f"{run}: {error}", "a run with graded problems") from error
-    plain = frontier({name: s for name, s in found.items() if not s.sleep})
-    rows: list[dict[str, Any]] = []
-    for name, s in found.items():
-        rival = next((p for p in plain if p[1].accuracy.value >= s.accuracy.value), None)
-        rows.append(
-            {
-                "run": name,
-                "accuracy": s.accuracy.value,
-                "ci": s.accuracy.ci,
-                "questions": s.problems,
-                "test tokens": s.test,
-                "test seconds": s.test_seconds,
-                "sleep tokens": s.sleep,
-                "questions a context": s.queries,
-                "cost": s.cost(factor),
-                **{f"at {q}": s.cost(factor, q) for q in QUERIES},
-                "as good without notes": rival[0] if rival and s.sleep else None,
-                "pays from": s.break_even(rival[1], factor) if rival and s.sleep else None,
-            }
-        )
+    found = read_sleep(runs, factor, prefill)
     if json:
-        return console.say_json([{k: None if v == math.inf else v for k, v in row.items()} for row in rows])
-    _draw(rows, factor)
-    for kind, cost_of in (("test tokens", "test tokens"), ("cost", "cost")):
-        console.say(f"\naccuracy against {kind}")
-        console.plot(_plot(rows, cost_of, f"{kind} a question"))
-    return None
-
-
-def _plot(rows: list[dict[str, Any]], cost_of: str, x: str) -> Plot:
-    """Runs with notes and runs without, by what a question cost."""
-    from tts.report.sections import Line, Mark, Plot
-
-    lines = []
-    for label, slept in (("with notes", True), ("without", False)):
-        chosen = [r for r in rows if bool(r["sleep tokens"]) is slept and r[cost_of] > 0]
-        ends = [r["ci"] or (r["accuracy"], r["accuracy"]) for r in chosen]
-        marks = [
-            Mark(r[cost_of], 100 * r["accuracy"], 100 * low, 100 * high)
-            for r, (low, high) in zip(chosen, ends, strict=True)
-        ]
-        lines.append(Line(label, tuple(marks)))
-    return Plot(x, tuple(line for line in lines if line.marks))
-
-
-def _draw(rows: list[dict[str, Any]], factor: float) -> None:
-    def shown(name: str, value: Any) -> Any:
-        if value is None:
-            return ""
-        if name == "accuracy":
-            return f"{100 * value:.1f} %"
-        if name == "ci":
-            return f"[{100 * value[0]:.1f}, {100 * value[1]:.1f}]"
-        if name == "pays from":
-            return "never" if value == math.inf else f"{value:.1f}"
-        return f"{value:,.1f}" if isinstance(value, float) else value
-
-    heads = ["95 % interval" if name == "ci" else name for name in rows[0]]
-    console.table(
-        f"tokens a question, sleep tokens a context; cost with t = {factor:g}",
-        heads,
-        [[shown(*pair) for pair in row.items()] for row in rows],
-    )
+        return console.say_json(as_json(found)["runs"])
+    return console.section(section("sleep-time, with notes and without", found))

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tts.report import tables
+from tts.amortise import LATENCY_FACTOR
+from tts.report import rounds, sleep, tables
 from tts.report.confidence import confidence
 from tts.report.curves import Result, by_benchmark, curves, read_result
 from tts.report.difficulty import bins, default_how
@@ -18,12 +19,17 @@ from tts.report.sections import Section
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to show. With nothing named: accuracy against compute."""
+    """What to show. With nothing named: accuracy against compute, and what rounds and notes cost where runs have them.
+
+    `t` and `prefill` are those of `tts.amortise`.
+    """
 
     difficulty: bool = False
     length: bool = False
     confidence: bool = False
     bins: str | None = None
+    t: float = LATENCY_FACTOR
+    prefill: float = 0.0
 
     @property
     def compute(self) -> bool:
@@ -39,7 +45,7 @@ def build(paths: Sequence[Path], wanted: Wanted) -> tuple[list[Section], dict[st
     """
     results = [read_result(path) for path in paths]
     if wanted.compute:
-        return _compute(results)
+        return compute(results, wanted)
     found: list[Section] = []
     plain: dict[str, Any] = {}
     for result in results:
@@ -49,12 +55,22 @@ def build(paths: Sequence[Path], wanted: Wanted) -> tuple[list[Section], dict[st
     return found, plain
 
 
-def _compute(results: Sequence[Result]) -> tuple[list[Section], dict[str, Any]]:
-    found, plain = [], {}
+def compute(results: Sequence[Result], wanted: Wanted) -> tuple[list[Section], dict[str, Any]]:
+    """Accuracy against compute; the rounds of runs that have any; what answering from notes costs."""
+    found: list[Section] = []
+    plain: dict[str, Any] = {}
     for benchmark, runs in by_benchmark(results).items():
         drawn = curves(runs)
         found.append(tables.compute(benchmark, runs, drawn))
         plain[benchmark] = [asdict(curve) for curve in drawn]
+    for title, paths in sleep.grouped(results).items():
+        spent = sleep.read_sleep(paths, wanted.t, wanted.prefill)
+        found.append(sleep.section(f"{title}: sleep-time, with notes and without", spent))
+        plain.setdefault("sleep", {})[title] = sleep.as_json(spent)
+    for result in results:
+        if taken := rounds.read_rounds(result):
+            found.append(rounds.section(str(result.path), taken))
+            plain.setdefault("rounds", {})[str(result.path)] = rounds.as_json(taken)
     return found, plain
 
 

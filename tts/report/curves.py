@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tts.errors import InputError
 from tts.results import current
 from tts.store import read_manifest
+from tts.strategies import STRATEGIES
 
 _CURVE = re.compile(r"(pass|maj|best|weighted|filtered)@(\d+)(?::(.+))?")
 NAMES = {
@@ -80,11 +81,23 @@ class Result:
 
     @property
     def strategy(self) -> str:
-        """With its options and verifier."""
+        """With its verifier, and the options that are not as they are by default."""
         identity = self.manifest["identity"]
-        options = [f"{k}={v}" for k, v in sorted(identity["options"].items())]
         verifier = [f"verifier {identity['verifier']}"] if identity["verifier"] else []
-        return " ".join([identity["strategy"], *options, *verifier])
+        return " ".join([spelled(identity["strategy"], identity["options"]), *verifier])
+
+
+def spelled(strategy: str, options: Mapping[str, Any]) -> str:
+    """A strategy with the options that are not as they are by default, in words of the command line."""
+    known = STRATEGIES.get(strategy)
+    defaults = {f.name: f.default for f in fields(known)} if known else {}
+    said = [strategy]
+    for name, value in options.items():
+        if isinstance(value, Mapping):  # a strategy inside this one
+            said.append(f"{name}={spelled(value['name'], {k: v for k, v in value.items() if k != 'name'})}")
+        elif value != defaults.get(name):
+            said.append(f"{name}={value}")
+    return " ".join(said)
 
 
 def read_result(run: Path) -> Result:
@@ -113,15 +126,16 @@ def by_benchmark(runs: Iterable[Result]) -> dict[str, list[Result]]:
 def curves(runs: Sequence[Result]) -> list[Curve]:
     """The curves of runs on one benchmark.
 
-    Independent samples give a curve over k from one run. Any other strategy is a point a run, at what it spent, and
-    runs of it with another n or budget join to a curve.
+    Independent samples give a curve over k from one run; one that is part of another is not drawn. Any other strategy
+    is a point a run, at what it spent, and runs of it with another n or budget join to a curve.
     """
     drawn: list[tuple[Curve, Result]] = []
     asked: dict[tuple[str, str], list[Result]] = {}
+    parts = [run for run, _ in included(runs)]
     for run in runs:
         pooled = run.manifest["identity"]["strategy"] in INDEPENDENT
-        if pooled:
-            drawn += [(curve, run) for curve in _over_k(run.results)]
+        if pooled and run not in parts:
+            drawn += [(curve, run) for curve in _over_k(run)]
         if not pooled or run.manifest["budget"]:
             asked.setdefault((run.model, run.strategy), []).append(run)
     for (_, strategy), members in asked.items():
@@ -137,8 +151,35 @@ def curves(runs: Sequence[Result]) -> list[Curve]:
     ]
 
 
-def _over_k(results: Mapping[str, Any]) -> list[Curve]:
+def included(runs: Sequence[Result]) -> list[tuple[Result, Result]]:
+    """(a run of independent samples, one with more samples of the same problems): a larger n keeps the samples of a
+    smaller one, so the curve of the larger is that of both.
+    """
+
+    def same(a: Result, b: Result) -> bool:
+        problems = a.results["counts"]["problems"], b.results["counts"]["problems"]
+        return bool(a.manifest["identity"] == b.manifest["identity"] and problems[0] == problems[1])
+
+    found = []
+    for run in runs:
+        pooled = run.manifest["identity"]["strategy"] in INDEPENDENT and not run.manifest["budget"]
+        kin = [r for r in runs if pooled and r.manifest["growing"]["n"] > run.manifest["growing"]["n"] and same(r, run)]
+        if kin:
+            found.append((run, max(kin, key=lambda r: int(r.manifest["growing"]["n"]))))
+    return found
+
+
+def replayed(run: Result) -> bool:
+    """Whether a run was over before a mean problem of it: its samples come from a journal, and its seconds say nothing
+    of what they take.
+    """
+    usage, records = run.results["usage"], run.results["counts"]["records"]
+    return bool(usage.get("problem_seconds", 0.0) > usage["seconds"] * max(1, records))
+
+
+def _over_k(run: Result) -> list[Curve]:
     """At k = 1 all curves are one: the mean accuracy of a single sample."""
+    results, usage = run.results, _usage(run)
     candidates = results["counts"]["candidates"]
     found: dict[str, list[Point]] = {}
     oracles = set()
@@ -147,7 +188,7 @@ def _over_k(results: Mapping[str, Any]) -> list[Curve]:
             kind, k, scorer = match[1], int(match[2]), match[3] or ""
             name = NAMES[kind].format(scorer) if k > 1 else SINGLE
             if k > 1 or kind == "pass":
-                found.setdefault(name, []).append(_point(m, k, results["usage"], k / candidates))
+                found.setdefault(name, []).append(_point(m, k, usage, k / candidates))
             if kind == "pass" and k > 1:
                 oracles.add(name)
     (start,) = found.get(SINGLE, [None])
@@ -160,7 +201,11 @@ def _over_k(results: Mapping[str, Any]) -> list[Curve]:
 def _as_run(run: Result) -> Point:
     metrics = run.results["metrics"]
     share = 1 / max(1, run.results["counts"]["records"])
-    return _point(metrics["accuracy"], run.manifest["growing"]["n"], run.results["usage"], share)
+    return _point(metrics["accuracy"], run.manifest["growing"]["n"], _usage(run), share)
+
+
+def _usage(run: Result) -> dict[str, Any]:
+    return {**run.results["usage"], **({"seconds": None} if replayed(run) else {})}
 
 
 def _point(metric: Mapping[str, Any], k: int, usage: Mapping[str, Any], share: float) -> Point:

@@ -43,13 +43,15 @@ def _draw(axes: object, plot: Plot | None) -> None:
         return
     for index, line in enumerate(plot.lines):
         color = f"C{index % 10}"
-        xs, ys = [m.x for m in line.marks], [m.y for m in line.marks]
+        joined = [m for m in line.marks if m.front or not line.by_front]
+        alone = [m for m in line.marks if m not in joined] + (joined if len(joined) == 1 else [])
+        xs, ys = [m.x for m in joined], [m.y for m in joined]
         style = "--" if line.dashed else "-"
         axes.plot(xs, ys, color=color, marker="o", markersize=4, linestyle=style, label=line.name)
-        axes.fill_between(xs, [m.low for m in line.marks], [m.high for m in line.marks], color=color, alpha=0.12, lw=0)
-        if len(xs) == 1:
-            m = line.marks[0]
-            axes.errorbar(xs, ys, [[m.y - m.low], [m.high - m.y]], color=color, capsize=3)
+        axes.fill_between(xs, [m.low for m in joined], [m.high for m in joined], color=color, alpha=0.12, lw=0)
+        for m in alone:
+            off, faint = [[max(0.0, m.y - m.low)], [max(0.0, m.high - m.y)]], 1.0 if m in joined else 0.45
+            axes.errorbar([m.x], [m.y], off, color=color, alpha=faint, capsize=3, marker="o", markersize=4)
         best = [m for m in line.marks if m.front]
         axes.plot([m.x for m in best], [m.y for m in best], "o", markersize=9, mfc="none", mec="black", mew=1.2)
     if plot.diagonal:
@@ -60,6 +62,11 @@ def _draw(axes: object, plot: Plot | None) -> None:
     if any(m.front for line in plot.lines for m in line.marks):
         axes.plot([], [], "o", markersize=9, mfc="none", mec="black", mew=1.2, label="Pareto front")
     axes.set_xlabel(plot.x)
-    axes.set_ylabel(f"{plot.y}, % (band: 95 % interval)")
+    axes.set_ylabel(f"{plot.y}, % (band: 95 % interval)" if plot.percent else plot.y)
+    if not plot.percent:
+        axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=7)
+    if len(plot.lines) > 4:  # more would cover the curves
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    else:
+        axes.legend(fontsize=7)

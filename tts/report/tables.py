@@ -7,20 +7,16 @@ from collections.abc import Sequence
 
 from tts.metrics import ladder
 from tts.report.confidence import SURE, Confidence
-from tts.report.curves import AXES, Axis, Curve, Result, front
+from tts.report.curves import AXES, Axis, Curve, Result, front, included, replayed
 from tts.report.difficulty import HOW, WORTH, Bin
 from tts.report.length import Length, Outcome
 from tts.report.regression import Slope
-from tts.report.sections import Cell, Line, Mark, Plot, Section, Table, interval, mark, percent
+from tts.report.sections import Cell, Line, Mark, Plot, Section, Table, count, interval, mark, percent
 from tts.stats import METHODS, Estimate
 
 
 def _estimate(e: Estimate) -> tuple[str, str]:
     return percent(e.value), interval(e.ci)
-
-
-def _count(x: float | None) -> str | None:
-    return None if x is None else f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
 
 
 def compute(benchmark: str, runs: Sequence[Result], curves: Sequence[Curve]) -> Section:
@@ -29,7 +25,7 @@ def compute(benchmark: str, runs: Sequence[Result], curves: Sequence[Curve]) -> 
     shown = {k for c in curves for k in ladder(max(p.k for p in c.points))}
     rows = [
         (
-            c.name, p.k, _count(p.tokens), _count(p.seconds), None if p.flops is None else f"{p.flops:.3g}",
+            c.name, p.k, count(p.tokens), count(p.seconds), None if p.flops is None else f"{p.flops:.3g}",
             percent(p.value), interval((p.low, p.high)), " ".join(a for a in AXES if (i, j) in fronts[a]) or None,
         )
         for i, c in enumerate(curves)
@@ -45,6 +41,10 @@ def compute(benchmark: str, runs: Sequence[Result], curves: Sequence[Curve]) -> 
         + "; ".join(filter(None, methods)),
         "The Pareto front leaves out pass@k, which needs the target.",
     ]
+    for part, whole in included(runs):
+        notes.append(f"{part.path} is not drawn: its samples are among those of {whole.path}.")
+    if again := [str(run.path) for run in runs if replayed(run)]:
+        notes.append(f"Samples from a journal, so their seconds are not known: {', '.join(again)}.")
     for run in runs:
         c = run.results["counts"]
         if c["scored"] < c["records"]:
@@ -53,7 +53,9 @@ def compute(benchmark: str, runs: Sequence[Result], curves: Sequence[Curve]) -> 
         if c["truncated"]:
             notes.append(f"{run.path}: {c['truncated']} of {c['candidates']} samples were cut at the token limit.")
     plots = [_plot(curves, axis, fronts[axis]) for axis in AXES]
-    return Section(f"{benchmark}: accuracy against compute", (Table(columns, tuple(rows)),), tuple(plots), tuple(notes))
+    return Section(
+        f"{benchmark}: accuracy against compute", (Table(columns, tuple(rows)),), tuple(plots), tuple(notes), True
+    )
 
 
 def _plot(curves: Sequence[Curve], axis: Axis, best: set[tuple[int, int]]) -> Plot:
@@ -75,7 +77,7 @@ def difficulty(run: str, how: str, found: Sequence[Bin]) -> Section:
     tables = [
         Table(
             ("bin", "questions", "accuracy", "95 % interval", "tokens a sample"),
-            tuple((b.name, b.questions, *_estimate(b.accuracy), _count(b.tokens)) for b in found),
+            tuple((b.name, b.questions, *_estimate(b.accuracy), count(b.tokens)) for b in found),
             "the answers the run gave",
         )
     ]
@@ -150,7 +152,7 @@ def length(run: str, found: Length) -> Section:
 
 
 def _lengths(o: Outcome) -> tuple[str | None, str | None]:
-    return _count(o.mean), _count(o.median)
+    return count(o.mean), count(o.median)
 
 
 def _odds(slope: Slope | None) -> tuple[Cell, Cell]:

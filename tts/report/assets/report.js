@@ -74,7 +74,9 @@ function inline(text) {
 
 /* ---- plots ---- */
 const W = 580, H = 360, LEFT = 46, RIGHT = 12, TOP = 10, BOTTOM = 40;
-const short = (x) => (x >= 1e7 ? x.toExponential(1) : x >= 1000 ? x.toLocaleString("en", { maximumFractionDigits: 0 }) : +x.toPrecision(3) + "");
+const short = (x) => (Math.abs(x) >= 1e7 ? x.toExponential(1) : x >= 1000 ? x.toLocaleString("en", { maximumFractionDigits: 0 }) : +x.toPrecision(3) + "");
+
+const brief = (x) => (x >= 1e5 ? x.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 }) : short(x));
 
 function ticks(low, high, count) {
   const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
@@ -94,36 +96,37 @@ function plot(spec) {
     const f = log ? Math.log2 : (x) => x;
     let [x0, x1] = marks.length ? [Math.min(...marks.map((m) => f(m.x))), Math.max(...marks.map((m) => f(m.x)))] : [0, 1];
     if (x1 - x0 < 1e-9) [x0, x1] = [x0 - 1, x1 + 1];
-    const pad = 0.03 * (x1 - x0), y0 = Math.max(0, Math.floor(Math.min(100, ...marks.map((m) => m.low)) / 5) * 5);
-    const y1 = Math.max(y0 + 5, Math.min(100, Math.ceil(Math.max(0, ...marks.map((m) => m.high)) / 5) * 5));
+    const pad = 0.03 * (x1 - x0), least = Math.min(100, ...marks.map((m) => m.low)), most = Math.max(0, ...marks.map((m) => m.high));
+    const y0 = spec.percent ? Math.max(0, Math.floor(least / 5) * 5) : 0;
+    const y1 = spec.percent ? Math.max(y0 + 5, Math.min(100, Math.ceil(most / 5) * 5)) : 1.04 * most || 1;
     const X = (x) => LEFT + ((f(x) - x0 + pad) / (x1 - x0 + 2 * pad)) * (W - LEFT - RIGHT);
     const Y = (y) => TOP + ((y1 - y) / (y1 - y0)) * (H - TOP - BOTTOM);
     for (const y of ticks(y0, y1, 6)) {
       svg.append(s("line", { x1: LEFT, x2: W - RIGHT, y1: Y(y), y2: Y(y), class: "grid" }));
-      svg.append(s("text", { x: LEFT - 6, y: Y(y) + 4, "text-anchor": "end" }, `${+y.toFixed(1)}`));
+      svg.append(s("text", { x: LEFT - 6, y: Y(y) + 4, "text-anchor": "end" }, spec.percent ? `${+y.toFixed(1)}` : brief(y)));
     }
     const at = log ? ticks(x0, x1, 7).filter((t) => x1 - x0 < 2 || Number.isInteger(t)).map((t) => 2 ** t) : ticks(x0, x1, 7);
     for (const x of at) svg.append(s("text", { x: X(x), y: H - BOTTOM + 16, "text-anchor": "middle" }, short(x)));
     svg.append(s("text", { x: (W + LEFT) / 2, y: H - 6, "text-anchor": "middle" }, spec.x + (log ? " (log)" : "")));
-    svg.append(s("text", { x: 12, y: H / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${H / 2})` }, `${spec.y}, %`));
+    svg.append(s("text", { x: 12, y: H / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${H / 2})` }, spec.percent ? `${spec.y}, %` : spec.y));
     if (spec.diagonal)
       svg.append(s("path", { d: `M${X(Math.max(2 * x0 - x1, y0))},${Y(Math.max(2 * x0 - x1, y0))}L${X(y1)},${Y(y1)}`, stroke: "gray", "stroke-dasharray": "2 4" }));
     const tip = h("div", { class: "tip", hidden: true });
     spec.lines.forEach((line, i) => {
       if (hidden.has(i)) return;
-      const color = COLORS[i % COLORS.length], ms = line.marks;
+      const color = COLORS[i % COLORS.length], ms = line.by_front ? line.marks.filter((m) => m.front) : line.marks;
       const path = (get, back) => (back ? [...ms].reverse() : ms).map((m) => `${X(m.x)},${Y(get(m))}`).join("L");
       if (ms.length > 1) {
         svg.append(s("path", { d: `M${path((m) => m.high)}L${path((m) => m.low, true)}Z`, fill: color, opacity: 0.13 }));
         svg.append(s("path", { d: `M${path((m) => m.y)}`, fill: "none", stroke: color, "stroke-width": 1.8, "stroke-dasharray": line.dashed ? "5 4" : "none" }));
       }
-      for (const m of ms) {
-        if (ms.length === 1) svg.append(s("path", { d: `M${X(m.x)},${Y(m.low)}V${Y(m.high)}`, stroke: color }));
+      for (const m of line.marks) {
+        if (ms.length === 1 || !ms.includes(m)) svg.append(s("path", { d: `M${X(m.x)},${Y(m.low)}V${Y(m.high)}`, stroke: color }));
         if (m.front) svg.append(s("circle", { cx: X(m.x), cy: Y(m.y), r: 7, fill: "none", stroke: "currentColor", "stroke-width": 1.3 }));
         const dot = s("circle", { cx: X(m.x), cy: Y(m.y), r: 4, fill: color });
         const hit = s("circle", { cx: X(m.x), cy: Y(m.y), r: 11, fill: "transparent" });
         hit.addEventListener("pointerenter", () => {
-          tip.textContent = `${line.name}\n${m.label}: ${m.y.toFixed(1)} % [${m.low.toFixed(1)}, ${m.high.toFixed(1)}]\n${short(m.x)} ${spec.x}${m.front ? "\non the Pareto front" : ""}`;
+          tip.textContent = `${line.name}\n${m.label}: ${spec.percent ? `${m.y.toFixed(1)} % [${m.low.toFixed(1)}, ${m.high.toFixed(1)}]` : `${short(m.y)} ${spec.y}`}\n${short(m.x)} ${spec.x}${m.front ? "\non the Pareto front" : ""}`;
           tip.hidden = false;
           const right = X(m.x) > W / 2, scale = svg.clientWidth / W || 1;
           tip.style.cssText = `top:${Y(m.y) * scale + 12}px;${right ? "right" : "left"}:${(right ? W - X(m.x) : X(m.x)) * scale}px`;
@@ -136,7 +139,8 @@ function plot(spec) {
       h("span", { class: hidden.has(i) ? "off" : "", title: "show or hide", onclick: () => (hidden.has(i) ? hidden.delete(i) : hidden.add(i), draw()) },
         h("b", { style: `color:${COLORS[i % COLORS.length]}` }, line.dashed ? "┅ " : "● "), line.name)));
     if (spec.lines.some((l) => l.marks.some((m) => m.front))) legend.append(h("span", { class: "dim" }, "◯ Pareto front"));
-    legend.append(h("button", { onclick: () => ((log = !log), draw()) }, log ? "linear" : "log"));
+    if (spec.lines.every((l) => l.marks.every((m) => m.x > 0)))
+      legend.append(h("button", { onclick: () => ((log = !log), draw()) }, log ? "linear" : "log"));
     box.append(svg, tip, legend);
   };
   draw();
@@ -195,9 +199,22 @@ function levels() {
 }
 
 /* ---- the reader ---- */
+/** What tts/report/packing.py has packed: seven bits a character, deflated; from 128 on a byte begins a word's number. */
 async function unpack(id) {
-  const bytes = Uint8Array.from(atob($(id).textContent), (c) => c.charCodeAt(0));
-  return JSON.parse(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text());
+  const text = $(id).textContent, bytes = new Uint8Array(Math.floor((text.length * 7) / 8));
+  for (let i = 0, at = 0, held = 0, bits = 0; i < text.length; i++) {
+    bits = (bits << 7) | (text.charCodeAt(i) & 127);
+    held += 7;
+    if (held >= 8) bytes[at++] = (bits >> (held -= 8)) & 255;
+    bits &= (1 << held) - 1;
+  }
+  const packed = new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer());
+  let json = "";
+  for (let i = 0; i < packed.length; i++) {
+    const c = packed[i];
+    json += c < 128 ? String.fromCharCode(c) : c < 228 ? data.words[c - 128] : data.words[100 + (c - 228) * 256 + packed[++i]];
+  }
+  return JSON.parse(json);
 }
 
 const shade = (x) => (x === null || x === undefined ? "" : `background:hsl(${120 * Math.min(1, Math.max(0, x))} 60% 70%)`);
@@ -234,6 +251,7 @@ function sample(c, i, open) {
   return lazy(h("span", {}, title), () => ($("raw").checked ? h("div", { class: "text" }, c.text) : rendered(c.text)), open);
 }
 
+const gone = (n) => typeof n.pruned === "number" || n.pruned === true;
 function tree(nodes) {
   const under = new Map(), ids = new Set(nodes.map((n) => n.id));
   for (const n of nodes) {
@@ -242,18 +260,32 @@ function tree(nodes) {
   }
   const grow = (parent) => h("ul", {}, (under.get(parent) || []).map((n) => {
     const line = h("div", { class: "node" }, n.score === null || n.score === undefined ? null : h("span", { class: "score", style: shade(n.score) }, `${number(n.score)}`),
-      h("span", { class: "dim" }, `${n.tokens ?? "?"} tokens${n.finish ? `, ${n.finish}` : ""}${n.pruned ? ", pruned" : ""} `), (n.text || "").trim());
+      h("span", { class: "dim" }, `${n.tokens ?? "?"} tokens${n.finish ? `, ${n.finish}` : ""}${gone(n) ? ", pruned" : ""} `), (n.text || "").trim());
     line.addEventListener("click", () => line.classList.toggle("open"));
-    return h("li", { class: n.pruned ? "pruned" : "" }, line, under.has(n.id) ? grow(n.id) : null);
+    return h("li", { class: gone(n) ? "pruned" : "" }, line, under.has(n.id) ? grow(n.id) : null);
   }));
   return h("div", { class: "tree" }, grow(null));
 }
 
+/** Contexts over a problem's chains of rounds: up as a round is written, down as the next begins with its summary. */
+function sawtooth(rounds) {
+  const chains = new Map();
+  for (const r of rounds) {
+    const c = chains.get(r.chain) || chains.set(r.chain, { at: 0, marks: [] }).get(r.chain);
+    c.marks.push({ x: c.at, y: r.prompt_tokens, low: r.prompt_tokens, high: r.prompt_tokens, label: `round ${r.round} begins` });
+    c.at += r.tokens;
+    c.marks.push({ x: c.at, y: r.context, low: r.context, high: r.context, label: `round ${r.round} ends: ${r.finish}` });
+  }
+  const lines = [...chains].map(([chain, c]) => ({ name: `chain ${chain}`, marks: c.marks }));
+  return plot({ x: "tokens generated so far", y: "context, tokens", lines, log: false, percent: false });
+}
+
+const ASIDE = ["round", "prompt_tokens", "summary_tokens", "queue_seconds", "malformed"], TEXTS = ["text", "summary"];
 function round(r, i) {
-  const plain = Object.entries(r).filter(([, v]) => v !== null && typeof v !== "object" && !(typeof v === "string" && v.length > 80));
-  const long = Object.entries(r).filter(([, v]) => typeof v === "string" && v.length > 80);
+  const long = Object.entries(r).filter(([k, v]) => typeof v === "string" && v && (TEXTS.includes(k) || v.length > 80));
+  const plain = Object.entries(r).filter(([k, v]) => v !== null && v !== "" && typeof v !== "object" && !ASIDE.includes(k) && !long.some(([l]) => l === k));
   const other = Object.entries(r).filter(([, v]) => v !== null && typeof v === "object");
-  return lazy(h("span", {}, h("b", {}, `round ${r.round ?? i} `), h("span", { class: "dim" }, plain.filter(([k]) => k !== "round").map(([k, v]) => `${k} ${number(v)}`).join(", "))),
+  return lazy(h("span", {}, h("b", {}, `round ${r.round ?? i} `), h("span", { class: "dim" }, plain.map(([k, v]) => `${k} ${number(v)}`).join(", "))),
     () => [...long.map(([k, v]) => h("div", {}, h("h3", {}, k), rendered(v))), ...other.map(([k, v]) => h("div", {}, h("h3", {}, k), h("div", { class: "text" }, JSON.stringify(v, null, 1))))]);
 }
 
@@ -271,7 +303,7 @@ async function read(run, at) {
       h("span", { class: "dim" }, `  ${record.status}, ${record.grade.status}, ${record.usage.generated_tokens} tokens in ${record.usage.calls ?? "?"} calls`)),
     record.error ? h("p", { class: "no" }, record.error) : "",
     h("h3", {}, "votes"), ...votes(record),
-    ...(solution.rounds && solution.rounds.length ? [h("h3", {}, "rounds"), ...solution.rounds.map(round)] : []),
+    ...(solution.rounds && solution.rounds.length ? [h("h3", {}, "rounds"), solution.rounds.every((r) => typeof r.context === "number") ? sawtooth(solution.rounds) : "", ...solution.rounds.map(round)] : []),
     ...(solution.tree && solution.tree.length ? [h("h3", {}, "tree (click a step to read it)"), tree(solution.tree)] : []),
     h("h3", {}, `samples (${candidates.length}${record.left_out ? `; ${record.left_out} more are left out of this page` : ""})`),
     ...candidates.map((c, i) => sample(c, i, i === 0)));
