@@ -30,7 +30,7 @@ def run(folder: Path, outcomes: list[tuple[bool | None, str]], flops: float | No
         )  # fmt: skip
     folder.mkdir()
     write_lines(folder / "records.jsonl", rows)
-    (folder / "manifest.json").write_text(json.dumps({"run_id": "r", "lives": [{"seconds": 3.0}]}))
+    (folder / "manifest.json").write_text(json.dumps({"run_id": "r", "identity": {}, "lives": [{"seconds": 3.0}]}))
     return summary(folder)
 
 
