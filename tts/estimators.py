@@ -44,7 +44,7 @@ def all_curves(right: Ints, n: int) -> Floats:
     """P(all k are right), unbiased: C(c, k) / C(n, k) (pass^k of Yao et al. 2024, arXiv:2406.12045, section 3)."""
     i = np.arange(n)
     factors = np.maximum(np.arange(n + 1)[:, None] - i, 0) / (n - i)
-    table: Floats = np.cumprod(factors, axis=1)
+    table: Floats = np.cumprod(factors, axis=1, dtype=np.float64)
     found: Floats = table[right]
     return found
 
@@ -208,16 +208,16 @@ def filtered_at(scores: Floats, classes: NDArray[Any], correct: Bools, ks: Seque
 
 def _voted(weights: Floats, labels: Ints, count: int, ks: Sequence[int], ranked: Ints | None) -> Floats:
     problems, n = labels.shape
+    place = None if ranked is None else np.argsort(ranked, axis=1)
     if ranked is not None:
         labels = np.take_along_axis(labels, ranked, axis=1)
         weights = np.take_along_axis(weights, ranked, axis=1)
-        place = np.argsort(ranked, axis=1)
     columns = []
     for k in ks:
         drawn = _subsets(n, k, _draws(problems))
         votes = []
         for part in np.array_split(np.arange(problems), 1 + problems * len(drawn) * max(k, count) // _WORK):
-            if ranked is None:
+            if place is None:
                 chosen = np.broadcast_to(drawn, (len(part), *drawn.shape))
             else:
                 half = (k + 1) // 2

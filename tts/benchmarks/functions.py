@@ -73,7 +73,8 @@ def _rows(file: Path, name: str, options: Mapping[str, Any]) -> Iterator[tuple[i
     except TypeError as error:
         raise InputError(f"{file}:{name}: {error}", f"it takes {inspect.signature(function)}") from None
     try:
-        for number, row in enumerate(function(**options), 1):
+        rows: Any = function(**options)
+        for number, row in enumerate(rows, 1):
             if not isinstance(row, Mapping):
                 raise DataError(
                     f"{file}:{name}: row {number} is {type(row).__name__}, a dict is expected",

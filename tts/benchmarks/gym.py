@@ -44,6 +44,7 @@ def load_task(task: str, query: str | None) -> Benchmark:
     options = {"size": SIZE, "seed": 0, **options_of(query)}
     try:
         import reasoning_gym
+        from reasoning_gym.dataset import ProceduralDataset
         from reasoning_gym.factory import DATASETS
     except ImportError as error:
         raise InputError(
@@ -58,7 +59,7 @@ def load_task(task: str, query: str | None) -> Benchmark:
     except Exception as error:
         known = ", ".join(DATASETS[name][1].__dataclass_fields__)
         raise InputError(f"reasoning-gym:{task}: {error}", f"its options: {known}") from error
-    own = type(data).score_answer is not reasoning_gym.dataset.ProceduralDataset.score_answer
+    own = type(data).score_answer is not ProceduralDataset.score_answer
     comparable = not own and all(_is_number(e["answer"]) for e in entries)
     examples = tuple(
         _example(i, entry, None if comparable else GymChecker(name, json.dumps(options, sort_keys=True), i))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from random import Random
 
 # fmt: off
-NAMES = (
+NAMES: tuple[str, ...] = (
     "Ada", "Ali", "Amy", "Ana", "Ben", "Bo", "Carl", "Cleo", "Dan", "Dora", "Eli", "Emma", "Eva", "Finn", "Gina",
     "Hans", "Hugo", "Ida", "Ines", "Ivan", "Jack", "Jane", "Joe", "Kai", "Kim", "Lena", "Leo", "Liam", "Lily",
     "Lucy", "Mara", "Max", "Mia", "Nina", "Noah", "Olga", "Omar", "Otto", "Paul", "Pia", "Ravi", "Rita", "Rosa",
     "Sam", "Sara", "Tara", "Theo", "Tom", "Uma", "Vera", "Walt", "Yara", "Yusuf", "Zoe",
 )
-ITEMS = (
+ITEMS: tuple[str, ...] = (
     "apples", "pens", "cups", "books", "bags", "lamps", "eggs", "cards", "coins", "shirts", "hats", "plates",
     "stamps", "shells", "balls", "boxes", "cakes", "chairs", "desks", "dolls", "drums", "forks", "jars", "kites",
     "keys", "maps", "masks", "mugs", "nails", "pears", "pipes", "plums", "ropes", "rugs", "seeds", "shoes", "socks",

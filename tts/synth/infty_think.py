@@ -194,6 +194,9 @@ async def work_through(
                 session.close()
             if stop.stopped:
                 return
-            output.add(case.id, *((made,) if isinstance(made, str) else (KEPT, made)))
+            if isinstance(made, str):
+                output.add(case.id, made)
+            else:
+                output.add(case.id, KEPT, made)
 
     await workers(concurrency, work)
