@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import records, tts
 
-from tts.calibration import calibrate
+from tts.calibration import Setting, _for_all, calibrate
 from tts.engines.scripted import Reply
 from tts.errors import InputError
 from tts.policy import Bin, Choice, Policy, doubt, entropy, load
@@ -77,6 +77,37 @@ def test_each_bin_gets_what_does_best_there(pool: Path) -> None:
     fixed = policy.curves["self-consistency"]
     assert all(h["accuracy"] >= f["accuracy"] for h, f in zip(held, fixed, strict=True))
     assert policy.diagnostics["best@8"]["accuracy"] == 1.0
+
+
+def test_a_budget_for_the_set_gives_hard_questions_what_easy_ones_leave(pool: Path) -> None:
+    """88 tokens for all eight samples of a hard question, 22 for an easy one: a mean of 55 does what 88 each do."""
+    alone, together = calibrate([pool], 2, 2, None), calibrate([pool], 2, 2, None, "set")
+    assert together.budget_of == "set"
+    assert together.choice(1, 65).options["n"] == 8
+    assert alone.choice(1, 65).options["n"] == 4
+    for budget in (c.budget for c in together.bins[0].choices):
+        chosen = [together.choice(number, budget) for number in (0, 1)]
+        cheapest = chosen[0].tokens == chosen[1].tokens == 22.0
+        assert cheapest or sum(c.tokens for c in chosen) / 2 <= budget * (1 + 1e-9)
+    held = together.curves["compute-optimal (score, held out)"]
+    assert [h["accuracy"] for h in held] == sorted(h["accuracy"] for h in held)
+
+
+def test_the_step_that_wins_most_a_token_is_next() -> None:
+    def setting(name: str, tokens: float, accuracy: float) -> Setting:
+        return Setting(name, name, {}, {"q": accuracy, "r": 1.0}, {"q": tokens, "r": tokens})
+
+    settings = [
+        setting("a", 1, 0.1),
+        setting("b", 2, 0.15),
+        setting("c", 3, 0.5),
+        setting("d", 4, 0.4),
+        setting("e", 9, 0.6),
+    ]
+    alone = [_for_all(settings, [["q"]], budget)[0].label for budget in (0.5, 2, 3, 8, 9)]
+    assert alone == ["a", "b", "c", "c", "e"]
+    both = [[s.label for s in _for_all(settings, [["q"], ["r"]], budget)] for budget in (1.5, 2, 5)]
+    assert both == [["b", "a"], ["c", "a"], ["e", "a"]]
 
 
 def test_another_run_is_a_setting_whose_placement_is_paid(pool: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ verifier tokens a problem, those of the samples that place a question included.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from tts.errors import InputError
 from tts.metrics import best_at_k, ladder, maj_at_k, weighted_at_k
-from tts.policy import Bin, Choice, Measure, Policy, doubt, entropy
+from tts.policy import Bin, BudgetOf, Choice, Measure, Policy, doubt, entropy
 from tts.store import read_manifest, read_records
 
 POOLED = ("self-consistency", "best-of-n", "single")
@@ -69,10 +70,19 @@ class Setting:
     tokens: Mapping[str, float]
 
 
-def calibrate(runs: Sequence[Path], bins: int, probe: int, measure: Measure | None) -> Policy:
+Choose = Callable[[Sequence[Setting], Sequence[Sequence[str]], float], list[Setting]]
+"""From settings, the problems of each bin and a budget to a setting for each bin."""
+BUDGETS_AN_OCTAVE = 4
+
+
+def calibrate(
+    runs: Sequence[Path], bins: int, probe: int, measure: Measure | None, budget_of: BudgetOf = "question"
+) -> Policy:
     """A policy from runs over the same problems, the first of them of independent samples.
 
-    `measure` None: the verifier's score where the first run has one, else the vote's entropy.
+    `measure` None: the verifier's score where the first run has one, else the vote's entropy. `budget_of`: whether a
+    budget holds for every question, as in the paper, or for the mean over the set, so that hard questions get what easy
+    ones leave.
 
     Raises:
         InputError: the runs do not fit together, or there is too little in them.
@@ -96,25 +106,29 @@ def calibrate(runs: Sequence[Path], bins: int, probe: int, measure: Measure | No
         settings += _single(run, pools, probe, extra)
     value = {name: difficulty(p, probe, measure) for name, p in pools.items()}
     budgets = sorted({fmean(s.tokens.values()) for s in settings if s.label == dearest})
+    choose: Choose = _for_each
+    if budget_of == "set":
+        choose, budgets = _for_all, _finer(budgets)
     edges, members = _binned(value, bins)
+    choices = [_chosen(choose, settings, members, budget) for budget in budgets]
     fitted = [
         Bin(
             upper=edge,
             problems=len(names),
             pass_at_1=fmean(fmean(pools[name].correct) for name in names),
-            choices=[_chosen(settings, names, budget) for budget in budgets],
+            choices=[at_budget[number] for at_budget in choices],
         )
-        for edge, names in zip(edges, members, strict=True)
+        for number, (edge, names) in enumerate(zip(edges, members, strict=True))
     ]
     curves = {
         label: _curve([s for s in settings if s.label == label]) for label in dict.fromkeys(s.label for s in settings)
     }
-    curves[f"compute-optimal ({measure}, held out)"] = _held_out(settings, members, budgets)
+    curves[f"compute-optimal ({measure}, held out)"] = _held_out(choose, settings, members, budgets)
     oracle = _binned({name: difficulty(p, probe, "oracle") for name, p in pools.items()}, bins)[1]
-    curves["compute-optimal (oracle, held out)"] = _held_out(settings, oracle, budgets)
+    curves["compute-optimal (oracle, held out)"] = _held_out(choose, settings, oracle, budgets)
     used = verifier if measure == "score" or any(_needs(c) for b in fitted for c in b.choices) else None
     return Policy(
-        probe=probe, measure=measure, verifier=used, bins=fitted, curves=curves,
+        probe=probe, measure=measure, budget_of=budget_of, verifier=used, bins=fitted, curves=curves,
         diagnostics=diagnostics(pools, n) if verifier else {}, runs=[str(r) for r in runs],
     )  # fmt: skip
 
@@ -224,36 +238,82 @@ def _best(settings: Sequence[Setting], names: Sequence[str], budget: float) -> S
     return max(within, key=lambda s: (round(fmean(s.accuracy[name] for name in names), 9), -costs[id(s)]))
 
 
+def _for_each(settings: Sequence[Setting], members: Sequence[Sequence[str]], budget: float) -> list[Setting]:
+    """The best of each bin on its own, `budget` tokens a question."""
+    return [_best(settings, names, budget) for names in members]
+
+
+def _for_all(settings: Sequence[Setting], members: Sequence[Sequence[str]], budget: float) -> list[Setting]:
+    """The most accurate over all bins, `budget` tokens a question on average: from the cheapest setting of each bin,
+    the step that wins most accuracy a token is taken next, in whichever bin it is, as long as one fits.
+    """
+    total = sum(map(len, members))
+    means = [
+        [(fmean(s.tokens[n] for n in names), fmean(s.accuracy[n] for n in names), s) for s in settings]
+        for names in members
+    ]
+    chosen = [min(points, key=lambda p: (p[0], -p[1])) for points in means]
+    left = budget * total * (1 + 1e-9) - sum(c[0] * len(names) for c, names in zip(chosen, members, strict=True))
+    while True:
+        steps = [
+            ((to[1] - at[1]) / max(to[0] - at[0], 1e-9), -to[0], number, to)
+            for number, (at, names) in enumerate(zip(chosen, members, strict=True))
+            for to in means[number]
+            if to[1] > at[1] + 1e-9 and (to[0] - at[0]) * len(names) <= left
+        ]
+        if not steps:
+            return [setting for _, _, setting in chosen]
+        _, _, number, to = max(steps, key=lambda step: step[:3])
+        left -= (to[0] - chosen[number][0]) * len(members[number])
+        chosen[number] = to
+
+
+def _finer(budgets: Sequence[float]) -> list[float]:
+    """The same range in steps of a quarter of an octave: a mean can be met closely."""
+    count = round(math.log2(budgets[-1] / budgets[0]) * BUDGETS_AN_OCTAVE)
+    return [budgets[0] * 2 ** (i / BUDGETS_AN_OCTAVE) for i in range(count)] + [budgets[-1]]
+
+
 def _folds(names: Sequence[str]) -> tuple[list[str], list[str]]:
     ranked = sorted(names, key=lambda name: hashlib.blake2b(name.encode(), digest_size=8).digest())
     return ranked[::2], ranked[1::2]
 
 
-def _crossed(settings: Sequence[Setting], names: Sequence[str], budget: float) -> list[tuple[float, float]]:
-    """(accuracy, tokens) of each problem under the setting that was chosen on the other half."""
-    found = []
-    one, two = _folds(names)
-    for chosen_on, scored_on in ((one, two), (two, one)):
-        best = _best(settings, chosen_on or scored_on, budget)
-        found += [(best.accuracy[name], best.tokens[name]) for name in scored_on]
+def _crossed(
+    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[str]], budget: float
+) -> list[list[tuple[float, float]]]:
+    """By bin, (accuracy, tokens) of each problem under the setting that was chosen on the other half of all bins."""
+    found: list[list[tuple[float, float]]] = [[] for _ in members]
+    folds = [_folds(names) for names in members]
+    for half in (0, 1):
+        best = choose(settings, [fold[half] or fold[1 - half] for fold in folds], budget)
+        for pairs, setting, fold in zip(found, best, folds, strict=True):
+            pairs += [(setting.accuracy[name], setting.tokens[name]) for name in fold[1 - half]]
     return found
 
 
-def _chosen(settings: Sequence[Setting], names: Sequence[str], budget: float) -> Choice:
-    best, crossed = _best(settings, names, budget), _crossed(settings, names, budget)
-    return Choice(
-        budget=budget, strategy=best.strategy, options=dict(best.options),
-        tokens=fmean(best.tokens[name] for name in names), accuracy=fmean(best.accuracy[name] for name in names),
-        held_out_accuracy=fmean(a for a, _ in crossed), held_out_tokens=fmean(t for _, t in crossed),
-    )  # fmt: skip
+def _chosen(
+    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[str]], budget: float
+) -> list[Choice]:
+    """The choice of each bin at this budget."""
+    best, crossed = choose(settings, members, budget), _crossed(choose, settings, members, budget)
+    return [
+        Choice(
+            budget=budget, strategy=setting.strategy, options=dict(setting.options),
+            tokens=fmean(setting.tokens[name] for name in names),
+            accuracy=fmean(setting.accuracy[name] for name in names),
+            held_out_accuracy=fmean(a for a, _ in pairs), held_out_tokens=fmean(t for _, t in pairs),
+        )
+        for setting, names, pairs in zip(best, members, crossed, strict=True)
+    ]  # fmt: skip
 
 
 def _held_out(
-    settings: Sequence[Setting], members: Sequence[Sequence[str]], budgets: Sequence[float]
+    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[str]], budgets: Sequence[float]
 ) -> list[dict[str, float]]:
     curve = []
     for budget in budgets:
-        crossed = [pair for names in members for pair in _crossed(settings, names, budget)]
+        crossed = [pair for pairs in _crossed(choose, settings, members, budget) for pair in pairs]
         curve.append(
             {"budget": budget, "tokens": fmean(t for _, t in crossed), "accuracy": fmean(a for a, _ in crossed)}
         )

@@ -17,6 +17,9 @@ Measure = Literal["entropy", "score", "oracle"]
 """How a question is placed: by the entropy of its first samples' vote, by the verifier's mean score of them (turned
 round, so that more is harder), or by its error rate over the pool, which only an analysis can know."""
 
+BudgetOf = Literal["question", "set"]
+"""What a budget of tokens holds for: every question, or the mean over a set of them."""
+
 
 class Choice(BaseModel):
     """What to do with questions of one bin at one budget. `tokens` a problem, `accuracy` on the data it was chosen on,
@@ -52,6 +55,7 @@ class Policy(BaseModel):
 
     probe: int
     measure: Measure
+    budget_of: BudgetOf = "question"
     verifier: str | None = None
     bins: list[Bin]
     curves: dict[str, list[dict[str, float]]] = {}

@@ -1,6 +1,6 @@
 """A compute-optimal policy on problems it was not fitted to, against verifier-weighted best-of-n.
 
-    python tests/perf/compute_optimal.py [--each 40] [-n 64] [--share 0.333] [--bins 5] [-M key=value]
+    python tests/perf/compute_optimal.py [--each 40] [-n 64] [--share 0.333] [--bins 5] [--budget set] [-M key=value]
 
 Mixed nano levels: the first `each` of every level for calibration, the next for the test. Placement is charged; tokens
 are generated and verifier tokens. Prints the policy's table, and accuracy and tokens of each bin on the test problems.
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=64)
     parser.add_argument("--share", type=float, default=1 / 3)
     parser.add_argument("--bins", type=int, default=5)
+    parser.add_argument("--budget", choices=["question", "set"], default="set")
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("-M", "--engine-arg", action="append", default=[])
     a = parser.parse_args()
@@ -44,7 +45,7 @@ def main() -> None:
         evaluate(fitted, root / "fit", pool)
         evaluate(held, root / "full", pool)
         policy = root / "policy.json"
-        fit = ["-m", "tts", "calibrate", root / "fit", "-o", policy, "--bins", a.bins]
+        fit = ["-m", "tts", "calibrate", root / "fit", "-o", policy, "--bins", a.bins, "--budget", a.budget]
         done = subprocess.run([sys.executable, *map(str, fit)], capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(done.stderr)

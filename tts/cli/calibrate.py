@@ -26,6 +26,13 @@ def calibrate(
             "--measure", help="What places it: the verifier's mean score, the vote's entropy; oracle: pass@1."
         ),
     ] = None,
+    budget: Annotated[
+        Literal["question", "set"],
+        typer.Option(
+            "--budget",
+            help="What a budget holds for: every question, or the set's mean.",
+        ),
+    ] = "question",
     json: o.Json = False,
 ) -> None:
     """Choose, for each difficulty and budget, the strategy that does best in stored runs; two-fold cross-validated."""
@@ -34,13 +41,15 @@ def calibrate(
 
     if not output.parent.is_dir():
         raise InputError(f"--output {output}: no such folder: {output.parent}", "make it first, or name another")
-    policy = fit(runs, bins, probe, measure)
+    policy = fit(runs, bins, probe, measure, budget)
     write_whole(output, policy.model_dump_json(indent=2) + "\n")
     if json:
         return console.say_json(policy.model_dump(mode="json"))
     rows = []
     for number, entry in enumerate(policy.bins, 1):
-        for choice in entry.choices:
+        for before, choice in zip([None, *entry.choices], entry.choices, strict=False):
+            if before and (before.strategy, before.options) == (choice.strategy, choice.options):
+                continue
             options = " ".join(f"{k}={v}" for k, v in choice.options.items())
             rows.append(
                 (
