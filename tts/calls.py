@@ -179,8 +179,12 @@ class Calls:
 
     async def run(self, call: Call) -> Completion | None:
         """One call, from the journal or the engine; None when the deadline came before it was sent."""
+        return await self._bring(call, self.known(call))
+
+    async def _bring(self, call: Call, entry: Entry | None) -> Completion | None:
+        """One call, `entry` being what is known of it."""
         try:
-            if (entry := self.known(call)) is not None:
+            if entry is not None:
                 if not call.paid:
                     self._clock.advance(entry.elapsed)
                     self._meter(call.key, entry.completion)
@@ -224,25 +228,25 @@ class Calls:
 
     async def stream(self, calls: Sequence[Call]) -> AsyncGenerator[Completion, None]:
         """Completions as they finish, those in the journal first; closing it aborts the rest."""
-        waiting = deque(calls)
+        entries = [(call, self.known(call)) for call in calls]
+        waiting = deque(sorted(entries, key=lambda pair: pair[1] is None))
         width = len(calls) if self._setup.engine.by_priority else WAVE
         tasks: dict[asyncio.Future[Completion | None], Call] = {}
         try:
-            for call in [c for c in waiting if self.known(c) is not None]:
-                waiting.remove(call)
-                if (completion := await self.run(call)) is not None:
+            while waiting and waiting[0][1] is not None:
+                if (completion := await self._bring(*waiting.popleft())) is not None:
                     yield completion
             while waiting or tasks:
                 while waiting and len(tasks) < width:
-                    call = waiting.popleft()
-                    tasks[asyncio.ensure_future(self.run(call))] = call
+                    call, _ = waiting.popleft()
+                    tasks[asyncio.ensure_future(self._bring(call, None))] = call
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=lambda t: tasks[t].priority):
                     del tasks[task]
                     if (completion := task.result()) is not None:
                         yield completion
         finally:
-            for call in waiting:
+            for call, _ in waiting:
                 self.release(call)
             await self.withdraw(tasks)
 

@@ -37,45 +37,28 @@ class ReaderGone(Exception):
     """Nobody reads our stdout any more (`| head`)."""
 
 
-class _Stdout:
-    """Stdout, whose broken pipe is no OSError: Typer would end the process with a failure."""
+class _Guarded:
+    """A stream that is written to under a guard, made anew each time: what it does with an OSError is done."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        with _told():
-            return int(self._stream.write(text))
-
-    def flush(self) -> None:
-        with _told():
-            self._stream.flush()
-
-
-class _Stderr:
-    """Stderr, whose loss is no reason to end a run: nobody is left who could be told."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, guard: Callable[[], contextlib.AbstractContextManager[Any]]) -> None:
+        self._stream, self._guard = stream, guard
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
+        with self._guard():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError):
+        with self._guard():
             self._stream.flush()
 
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
+    """A broken pipe is no OSError: Typer would end the process with a failure."""
     try:
         yield
     except BrokenPipeError:
@@ -85,7 +68,7 @@ def _told() -> Iterator[None]:
 
 def watch_stdout() -> None:
     """From now on a reader that goes away is `ReaderGone`."""
-    sys.stdout = _Stdout(sys.stdout)
+    sys.stdout = _Guarded(sys.stdout, _told)
 
 
 def silence() -> None:
@@ -108,8 +91,10 @@ def _colours() -> Any:
 
 
 def _stderr() -> Console:
-    """A console on a copy of stderr, which stays ours while an engine's start is sent to its log."""
-    file = _Stderr(os.fdopen(os.dup(2), "w", buffering=1))
+    """A console on a copy of stderr, which stays ours while an engine's start is sent to its log. Its loss is no reason
+    to end a run: nobody is left who could be told.
+    """
+    file = _Guarded(os.fdopen(os.dup(2), "w", buffering=1), lambda: contextlib.suppress(OSError))
     return Console(file=cast("IO[str]", file), highlight=False, soft_wrap=True, color_system=_colours())
 
 

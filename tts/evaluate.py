@@ -240,11 +240,8 @@ def _candidate(candidate: Candidate, grade: Grade, group: int) -> Record:
 
 def _spent(phases: Mapping[Phase, Usage]) -> Record:
     """What a record says of the cost: the sum, and its phases where there are several."""
-    whole = Usage()
-    for usage in phases.values():
-        whole.add(usage)
     parts = {"phases": {p: usage_columns(u) for p, u in phases.items()}} if len(phases) > 1 else {}
-    return {"usage": usage_columns(whole), **parts}
+    return {"usage": usage_columns(Usage.sum(phases.values())), **parts}
 
 
 def usage_columns(usage: Usage) -> Record:

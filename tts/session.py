@@ -323,7 +323,4 @@ class Session(Texts):
         """Stop the clock and hand over the account of all phases."""
         self._clock.close()
         self.usage.seconds = self.elapsed
-        whole = Usage()
-        for usage in self.phases.values():
-            whole.add(usage)
-        return whole
+        return Usage.sum(self.phases.values())

@@ -107,10 +107,10 @@ def resolve(given: Mapping[str, Any], config: Path | None) -> Settings:
     file = _read_config(config) if config else {}
     file, given = _one_n(file), _one_n(given)
     if given.get("n") is not None:
-        file = {**file, "option": {k: v for k, v in _pairs(file.get("option", {}), "option").items() if k != "n"}}
+        file = {**file, "option": {k: v for k, v in pairs(file.get("option", {}), "option").items() if k != "n"}}
     merged = {**file, **{name: value for name, value in given.items() if value not in (None, ())}}
-    for pairs in ("option", "engine_arg", "template_arg"):
-        merged[pairs] = {**_pairs(file.get(pairs, {}), pairs), **_pairs(given.get(pairs) or (), pairs)}
+    for name in ("option", "engine_arg", "template_arg"):
+        merged[name] = {**pairs(file.get(name, {}), name), **pairs(given.get(name) or (), name)}
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
@@ -134,7 +134,7 @@ def _one_n(source: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: both were given, and differ.
     """
-    option = _pairs(source.get("option") or (), "option")
+    option = pairs(source.get("option") or (), "option")
     if "n" not in option:
         return dict(source)
     n, said = option.pop("n"), source.get("n")
@@ -331,7 +331,7 @@ def _type_name(annotation: Any) -> str:
     return getattr(annotation, "__name__", str(annotation))
 
 
-def _pairs(given: Mapping[str, Any] | Iterable[str], name: str) -> dict[str, Any]:
+def pairs(given: Mapping[str, Any] | Iterable[str], name: str) -> dict[str, Any]:
     """`key=value` strings as a dict; a value is JSON where it reads as JSON, text otherwise."""
     if isinstance(given, Mapping):
         return dict(given)

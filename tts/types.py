@@ -7,7 +7,7 @@ a strategy's answer with all its candidates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -224,6 +224,14 @@ class Usage:
         for name in Usage.__slots__:
             mine, theirs = getattr(self, name), getattr(other, name)
             setattr(self, name, None if mine is None or theirs is None else mine + theirs)
+
+    @classmethod
+    def sum(cls, parts: Iterable[Usage]) -> Usage:
+        """All of them together."""
+        whole = cls()
+        for part in parts:
+            whole.add(part)
+        return whole
 
 
 class Engine(Protocol):

@@ -9,6 +9,7 @@ import typer
 
 _MODEL, _SAMPLING, _BUDGET, _ENGINE = "Model and strategy", "Sampling", "Budget, per problem", "Engine"
 _TOTAL = "Budget, of the whole run"
+_SLEEP = "Sleep-time"
 
 
 def _option(*names: str, help: str, panel: str, metavar: str | None = None) -> typer.models.OptionInfo:
@@ -111,3 +112,18 @@ ContextField = Annotated[str | None, typer.Option("--context-field", help="Colum
 IdField = Annotated[str | None, typer.Option("--id-field", help="Column of the id; A+B joins two.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]
+LatencyFactor = Annotated[
+    float,
+    typer.Option(
+        "-t", help="What a token costs while somebody waits, in tokens at sleep.", rich_help_panel=_SLEEP, min=0.0
+    ),
+]
+Prefill = Annotated[
+    float,
+    typer.Option(
+        "--prefill",
+        help="What a computed prompt token counts as, in generated ones.",
+        rich_help_panel=_SLEEP,
+        min=0.0,
+    ),
+]

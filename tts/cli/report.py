@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from tts import console
+from tts.cli import options as o
 from tts.errors import InputError
 
 LARGE = 15e6
@@ -42,12 +43,8 @@ def report(
     html_samples: Annotated[
         int | None, typer.Option("--html-samples", min=0, help="Samples a problem in the page; all if not given.")
     ] = None,
-    factor: Annotated[
-        float, typer.Option("-t", help="With sleep-time: what a token costs while somebody waits.", min=0.0)
-    ] = 10.0,
-    prefill: Annotated[
-        float, typer.Option("--prefill", help="With sleep-time: what a computed prompt token counts as.", min=0.0)
-    ] = 0.0,
+    factor: o.LatencyFactor = 10.0,
+    prefill: o.Prefill = 0.0,
     markdown: Annotated[bool, typer.Option("--markdown", help="The table for a paper.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The numbers as JSON.")] = False,
 ) -> None:

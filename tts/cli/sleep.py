@@ -304,12 +304,8 @@ def _tell(
 @app.command()
 def cost(
     runs: Annotated[list[Path], typer.Argument(help="Runs with and without notes.", metavar="RUN")],
-    factor: Annotated[
-        float, typer.Option("-t", help="What a token costs while somebody waits, in tokens at sleep.", min=0.0)
-    ] = 10.0,
-    prefill: Annotated[
-        float, typer.Option("--prefill", help="What a computed prompt token counts as, in generated ones.", min=0.0)
-    ] = 0.0,
+    factor: o.LatencyFactor = 10.0,
+    prefill: o.Prefill = 0.0,
     json: o.Json = False,
 ) -> None:
     """What answering from notes costs a question, and how many questions a context make it pay.

@@ -19,7 +19,7 @@ from typing import Any
 
 os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
 
-from cells import LENGTH, SAMPLING
+from cells import LENGTH, SAMPLING, local
 from machine import GRAPHS, engine_arguments, machine
 
 MOST_WARM = 512
@@ -79,14 +79,13 @@ def main() -> None:
         benchmark, limit, n = work.split(":")
         if a.rehearse:
             limit, n = "2", "4"
-        card = {"gsm8k": f"gsm8k={a.data / 'gsm8k_test.jsonl'}", "math500": f"math500={a.data / 'math500.jsonl'}"}
         longest = a.rehearse or LENGTH[benchmark]
         for kind, plain in (("seeded", False), ("plain", True)):
             name = f"{benchmark}-{limit}x{n}-{kind}"
             if name in content["lines"]:
                 continue
             prompts, params = requests(
-                template, defaults, card.get(benchmark, benchmark), limit, int(n), longest, plain=plain, **SAMPLING
+                template, defaults, local(benchmark, a.data), limit, int(n), longest, plain=plain, **SAMPLING
             )
             measure(llm, prompts[:MOST_WARM], params[:MOST_WARM])
             content["lines"][name] = line = measure(llm, prompts, params)

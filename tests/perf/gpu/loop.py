@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cells import LENGTH, PHASES, SAMPLING, Cell
+from cells import LENGTH, PHASES, SAMPLING, Cell, local
 from extras import one_chain, write_queries
 from machine import engine_arguments, machine
 from table import HEAD, line, row
@@ -63,11 +63,10 @@ class Bench:
     def source(self, name: str) -> str:
         data: Path = self.a.data
         made = {"stateful": self.root / "stateful.jsonl", "queries": self.root / "queries.jsonl"}
-        given = {"gsm8k": f"gsm8k={data / 'gsm8k_test.jsonl'}", "math500": f"math500={data / 'math500.jsonl'}"}
         if name == "stateful" and not made[name].exists():
             words = ["-m", "tts", "data", "stateful", data / "gsm_symbolic_p2.jsonl", "-o", made[name]]
             subprocess.run([sys.executable, *map(str, words)], check=True)
-        return given.get(name) or str(made.get(name, name))
+        return str(made[name]) if name in made else local(name, data)
 
     def plan(self, cell: Cell) -> Plan:
         longest = LENGTH[cell.benchmark]
@@ -115,7 +114,7 @@ class Bench:
             await engine.close()
 
     def guess(self, cell: Cell) -> float:
-        return max(cell.seconds, cell.tokens / self.a.rate)
+        return max(cell.seconds, cell.tokens / float(self.a.rate))
 
     async def one(self, cell: Cell, engine: Engine, checker: CheckerPool) -> None:
         """A failure costs its cell alone."""
@@ -174,9 +173,9 @@ class Bench:
         verifier = await engines.start_verifier(
             load_verifier(settings)[0], None, self.root / "verifier.log", alone=False
         )
-        problems = {e.problem.id: e.problem for e in planned.examples}
+        examples = {e.problem.id: e for e in planned.examples}
         outcome = await score_run(
-            planned.output, problems, engine, verifier,
+            planned.output, examples, engine, verifier,
             prompt=planned.prompt, seed=0, concurrency=SCORING, stop=self.stop,
         )  # fmt: skip
         results = json.loads((planned.output / "results.json").read_text())

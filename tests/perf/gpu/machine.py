@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import json
 import os
 import platform
 from collections.abc import Sequence
 from typing import Any
 
 from watching import gpu
+
+from tts.settings import pairs
 
 CAPTURED = [1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 320, 384, 448, 512, 576, 640, 768, 1024]
 ENGINE: dict[str, Any] = {
@@ -33,7 +34,7 @@ def engine_arguments(graphs: str, given: Sequence[str]) -> dict[str, Any]:
     """What both sides of every comparison give to vLLM; `given` goes over it."""
     if graphs == "breakable":
         os.environ["VLLM_USE_BREAKABLE_CUDAGRAPH"] = "1"
-    return {**ENGINE, "compilation_config": GRAPHS[graphs], **parsed(given)}
+    return {**ENGINE, "compilation_config": GRAPHS[graphs], **pairs(given, "engine_arg")}
 
 
 PACKAGES = (
@@ -52,7 +53,7 @@ PACKAGES = (
 
 def machine(commit: str) -> dict[str, Any]:
     """Commit, time, versions, GPU and its clocks as they are now."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
@@ -68,14 +69,3 @@ def machine(commit: str) -> dict[str, Any]:
         "versions": versions,
         "gpu": gpu(),
     }
-
-
-def parsed(pairs: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE as `tts -M` reads it: JSON where it reads as JSON, text otherwise."""
-    found: dict[str, Any] = {}
-    for key, _, value in (pair.partition("=") for pair in pairs):
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
-    return found
