@@ -22,18 +22,14 @@ ENGINE: dict[str, Any] = {
 }
 GRAPHS: dict[str, dict[str, Any]] = {
     "compiled": {"cudagraph_capture_sizes": CAPTURED},
-    "breakable": {"mode": 0, "cudagraph_mode": "FULL_AND_PIECEWISE", "cudagraph_capture_sizes": CAPTURED},
     "eager": {"mode": 0, "cudagraph_mode": "NONE"},
 }
-"""vLLM's default (torch.compile, up in 100 s); the same CUDA graphs without compiling, broken up around attention while
-they are captured; none at all. (FULL graphs for mixed batches are no choice: vLLM 0.26 captures them with one token a
+"""vLLM's default (torch.compile, up in 100 s), and neither compilation nor graphs (61 s). (FULL graphs for mixed batches are no choice: vLLM 0.26 captures them with one token a
 sequence, for which FlashAttention 3 drops the causal mask at some head sizes, and replays them for longer ones.)"""
 
 
 def engine_arguments(graphs: str, given: Sequence[str]) -> dict[str, Any]:
     """What both sides of every comparison give to vLLM; `given` goes over it."""
-    if graphs == "breakable":
-        os.environ["VLLM_USE_BREAKABLE_CUDAGRAPH"] = "1"
     return {**ENGINE, "compilation_config": GRAPHS[graphs], **pairs(given, "engine_arg")}
 
 
