@@ -312,6 +312,9 @@ async def main() -> None:
     parser.add_argument("--verifier", default="nano")
     parser.add_argument("--only", nargs="+", help="rows to make, by the beginning of their names")
     parser.add_argument("-M", "--engine-arg", action="append", default=[], help="of the policy, instead of eager mode")
+    parser.add_argument(
+        "--after", type=Path, help="file to wait for once the engines are up, so that others start beside"
+    )
     parser.add_argument("--compile", action="store_true", help="let vLLM compile the models")
     a = parser.parse_args()
     benchmark = benchmarks.load(a.benchmark)
@@ -334,6 +337,9 @@ async def main() -> None:
         card = loaded.model_copy(update={"engine": {**loaded.engine, "max_num_seqs": a.max_num_seqs, **common}})
         opened = await VLLMScorer.open(card, engines.VERIFIER_SHARE, Path(folder) / "verifier.log")
         pids = (first, [pid for pid in children(os.getpid()) if pid not in first])
+        print("engines up", flush=True)
+        while a.after and not a.after.exists():
+            time.sleep(0.1)
         engine, scorer = WatchedEngine(policy), WatchedScorer(opened)
         shape = {"n": a.n, "width": a.width}
         plans: list[tuple[str, Strategy, int, Any]] = [

@@ -21,6 +21,7 @@ os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
 
 from cells import LENGTH, SAMPLING, local
 from machine import GRAPHS, engine_arguments, machine
+from watching import wait_for
 
 MOST_WARM = 512
 """Requests of the warm-up at most."""
@@ -49,6 +50,9 @@ def main() -> None:
     parser.add_argument("--label", default="scaling")
     parser.add_argument("--work", nargs="+", default=["gsm8k:200:16"], help="BENCHMARK:PROBLEMS:N")
     parser.add_argument("--rehearse", type=int, help="two problems, four samples, responses this long")
+    parser.add_argument(
+        "--after", type=Path, help="file to wait for once the engine is up, so that engines start together"
+    )
     parser.add_argument("--commit", default="unknown")
     parser.add_argument("--graphs", choices=list(GRAPHS), default="compiled", help="compilation and CUDA graphs")
     parser.add_argument("-M", "--engine-arg", action="append", default=[], metavar="KEY=VALUE")
@@ -74,6 +78,7 @@ def main() -> None:
     load: dict[str, Any] = {"start_seconds": round(time.monotonic() - start, 1), "before": before}
     content["loads"].append(load)
     print(f"engine up after {load['start_seconds']} s", flush=True)
+    wait_for(a.after)
     template, defaults = ChatTemplate(llm.get_tokenizer(), {}), llm.get_default_sampling_params()
     for work in a.work:
         benchmark, limit, n = work.split(":")

@@ -34,6 +34,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="cells by name")
     parser.add_argument("--until", type=float, default=500, help="seconds after which no cell starts")
     parser.add_argument("--grace", type=float, default=40, help="seconds more that the last cell has")
+    parser.add_argument(
+        "--after", type=Path, help="file to wait for once the engine is up, so that engines start together"
+    )
     parser.add_argument("--rate", type=int, default=15_000, help="tokens a second, for the estimate")
     parser.add_argument("--commit", default="unknown", help="of the code that runs")
     parser.add_argument("--rehearse", type=int, help="two problems a cell, responses this long")

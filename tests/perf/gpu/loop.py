@@ -17,7 +17,7 @@ from cells import LENGTH, PHASES, SAMPLING, Cell, local
 from extras import one_chain, write_queries
 from machine import engine_arguments, machine
 from table import HEAD, line, row
-from watching import Profile, filled, occupancy
+from watching import Profile, filled, occupancy, wait_for
 
 from tts import benchmarks, engines
 from tts.errors import RunStopped
@@ -100,6 +100,7 @@ class Bench:
         }  # fmt: skip
         self.content["loads"].append(load)
         say(f"engine up after {load['start_seconds']} s")
+        wait_for(self.a.after)
         asyncio.get_running_loop().call_later(max(1.0, self.a.until + self.a.grace - self.elapsed), self.stop.drain)
         try:
             async with CheckerPool() as checker:

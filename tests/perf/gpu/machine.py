@@ -25,8 +25,8 @@ GRAPHS: dict[str, dict[str, Any]] = {
     "eager": {"mode": 0, "cudagraph_mode": "NONE"},
 }
 """vLLM's default (torch.compile, up in 100 s), and neither compilation nor graphs (61 s). FULL graphs for mixed batches
-are no choice: vLLM 0.26 captures them with one token a sequence, for which FlashAttention 3 drops the causal mask at some
-head sizes, and replays them for longer ones."""
+are no choice: vLLM 0.26 captures them with one token a sequence, for which FlashAttention 3 drops the causal mask at
+some head sizes, and replays them for longer ones."""
 
 
 def engine_arguments(graphs: str, given: Sequence[str]) -> dict[str, Any]:

@@ -53,6 +53,11 @@ def filled(series: list[dict[str, float]], most: int) -> dict[str, float]:
     return {"whole": share(series[0], series[-1]), "middle": share(series[cut], series[-1 - cut])}
 
 
+def wait_for(file: Path | None) -> None:
+    while file and not file.exists():
+        time.sleep(0.1)
+
+
 class Profile:
     """A sampling profile of this process's main thread: every few milliseconds, which functions are on its stack."""
 
