@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from mixed import write_mixed
-
 from runs import by_problem, evaluate, mean_and_half, paired
 
 

@@ -17,7 +17,6 @@ from statistics import fmean
 from typing import Any
 
 from mixed import write_mixed
-
 from runs import by_problem, evaluate, paired
 
 

@@ -17,7 +17,7 @@ from cells import LENGTH, PHASES, SAMPLING, Cell, local
 from extras import one_chain, write_queries
 from machine import engine_arguments, machine
 from table import HEAD, line, row
-from watching import Profile, filled, occupancy, wait_for
+from watching import filled, occupancy, wait_for
 
 from tts import benchmarks, engines
 from tts.errors import RunStopped
@@ -28,6 +28,9 @@ from tts.settings import load_verifier, resolve
 from tts.store import pretty, replace_file
 from tts.types import Engine
 from tts.verify.pool import CheckerPool
+
+sys.path.append(str(Path(__file__).parents[1]))
+from stacks import Profile
 
 SCORING = 512
 """Problems that are rated at once by a verifier afterwards."""

@@ -1,4 +1,4 @@
-"""What is noted beside a run: how full the engine is, where our process spends its time, what the GPU says."""
+"""What is noted beside a run: how full the engine is, what the GPU says."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,48 +53,6 @@ def filled(series: list[dict[str, float]], most: int) -> dict[str, float]:
 def wait_for(file: Path | None) -> None:
     while file and not file.exists():
         time.sleep(0.1)
-
-
-class Profile:
-    """A sampling profile of this process's main thread: every few milliseconds, which functions are on its stack."""
-
-    def __init__(self, every: float = 0.005) -> None:
-        self.every, self.samples = every, 0
-        self.own, self.total = Counter[str](), Counter[str]()
-        self._main, self._over = threading.main_thread().ident, threading.Event()
-
-    def _follow(self) -> None:
-        while not self._over.wait(self.every):
-            frame = sys._current_frames().get(self._main or 0)
-            names = []
-            while frame is not None:
-                code = frame.f_code
-                names.append(f"{'/'.join(Path(code.co_filename).parts[-3:])}:{code.co_name}")
-                frame = frame.f_back
-            if names:
-                self.samples += 1
-                self.own[names[0]] += 1
-                self.total.update(set(names))
-
-    @contextlib.contextmanager
-    def following(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._follow, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
-
-    def shares(self, most: int = 60) -> dict[str, Any]:
-        """Shares of the samples: of functions themselves, and with all they called."""
-        return {
-            "samples": self.samples,
-            **{
-                kind: {name: round(count / max(1, self.samples), 4) for name, count in counted.most_common(most)}
-                for kind, counted in (("own", self.own), ("total", self.total))
-            },
-        }
 
 
 def gpu() -> dict[str, str] | None:
