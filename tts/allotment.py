@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from tts.account import Account, Ledger
 from tts.allocate import FIRST, SETTLED, worth
+from tts.collector import undisturbed
 from tts.errors import RequestError
 from tts.evaluate import Record, Stop, Watch, solve, unbegun
 from tts.session import Session, Setup
@@ -100,7 +101,8 @@ class Allotment:
             self._enqueue(share)
         try:
             async with stop.after(seconds):
-                await self._give_out(watch, stop)
+                with undisturbed():
+                    await self._give_out(watch, stop)
                 if not stop.draining:
                     await self._conclude(shares, write, watch, stop, run_id, errors_log)
         finally:

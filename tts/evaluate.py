@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+from tts.collector import undisturbed
 from tts.errors import NotBegun, RequestError, TTSError
 from tts.session import Session, Setup
 from tts.types import Candidate, Example, Grade, Phase, Solution, Status, Strategy, Usage
@@ -110,7 +111,8 @@ async def evaluate(
             watch.ended(record)
 
     async with stop.after(seconds):
-        await workers(concurrency, work)
+        with undisturbed():
+            await workers(concurrency, work)
         if stop.expired and not stop.draining:
             for example, attempt in (*rest, *jobs):
                 record = await unbegun(example, attempt, setup, run_id)

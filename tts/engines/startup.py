@@ -3,9 +3,7 @@ say when it fails. Beside `vllm.py` and `scorer.py` the only file that imports v
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import gc
 import importlib.metadata
 import logging
 import os
@@ -131,12 +129,6 @@ def start(model: str, given: Mapping[str, Any], log: Path, totals: dict[str, int
             from vllm.v1.engine.async_llm import AsyncLLM
 
             checked = _checked(AsyncEngineArgs, model, engine_arguments(model, given))
-            if not gc.get_freeze_count():
-                # A full collection walks all of torch and vLLM: most of a second in the middle of a search. Not the
-                # engine itself: one that nobody collects complains when the interpreter ends.
-                gc.collect()
-                gc.freeze()
-                atexit.register(gc.unfreeze)  # the interpreter's own last collection sees it all again
             with _in_one_process(checked) if on_cpu() else contextlib.nullcontext():
                 return AsyncLLM.from_engine_args(checked, stat_loggers=[_counting(totals)])
     except ImportError as error:
