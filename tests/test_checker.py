@@ -70,6 +70,7 @@ STATUSES = {"ok", "target_unparsed", "no_answer", "answer_unparsed", "timeout", 
 HOSTILE = [
     "9^9^9^9^9^9^9",
     "9**9**9**9",
+    "f(10**10**10)",
     "(10^{1000000000})!",
     "1000000!!",
     "((((1!)!)!)!)!",

@@ -252,6 +252,8 @@ def unknown_function(name: str, args: list[Any]) -> Any:
     """A smooth stand-in for f, the same for every mention of the name."""
     total = _draw(name, 1)
     for i, arg in enumerate(args):
+        if abs(arg) > _HUGE:  # its sine would need as many digits of pi
+            raise TooLarge("argument")
         total += (_draw(name, 2 + i) + 1) * arg + mp.sin(arg * (_draw(name, 20 + i) + 1))
     return total
 
