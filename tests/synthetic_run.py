@@ -39,6 +39,7 @@ def synthetic_run(
     write: Write | None = None,
     metadata: bool = True,
     slope: float = 0.0,
+    stop: str = "never",
 ) -> Path:
     """Write manifest and records; `gain` is added to every chance of being right, `slope` to the log-odds of a sample
     for each 1,000 tokens above its question's mean.
@@ -53,7 +54,8 @@ def synthetic_run(
             tokens += record["usage"]["generated_tokens"]
             lines.write(json.dumps(record) + "\n")
     identity = {
-        "benchmark": "synthetic", "revision": "1", "model": "drawn", "strategy": strategy, "options": {},
+        "benchmark": "synthetic", "revision": "1", "model": "drawn", "strategy": strategy,
+        "options": {"stop": stop} if stop != "never" else {},
         "verifier": None, "seed": seed,
     }  # fmt: skip
     manifest = {

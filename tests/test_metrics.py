@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -113,6 +114,30 @@ def test_wrong_answers_of_two_attempts_make_no_majority() -> None:
     rows = [record("a", True, [(0, True)]), record("a", False, [(0, False)], 1), record("a", False, [(0, False)], 2)]
     # Classes are numbered per attempt: nothing says that the two wrong answers are the same one.
     assert summarise(pools(rows)).metrics["maj@3"].value == pytest.approx(1 / 3)
+
+
+def test_samples_under_a_stopping_rule_are_counted_as_far_as_all_have_them() -> None:
+    """Two that agree end a problem, else there are eight: the right ones are over-represented where few were drawn."""
+    dice = random.Random(1)
+    rows = []
+    for number in range(4_000):
+        drawn = [dice.random() < 0.6 for _ in range(8)]
+        kept = drawn[:2] if all(drawn[:2]) else drawn
+        rows.append(record(str(number), True, [(0 if right else 1, right) for right in kept]))
+    all_drawn, level = summarise(pools(rows)), summarise(pools(rows, level=True))
+    assert all_drawn.metrics["pass@1"].value > 0.66
+    assert level.metrics["pass@1"].value == pytest.approx(0.6, abs=0.02)
+    assert level.absent["@8"] == all_drawn.absent["@8"]
+
+
+def test_each_attempt_counts_as_far_as_all_do() -> None:
+    rows = [
+        record("a", True, [(0, True), (1, False), (1, False)]),
+        record("a", True, [(0, True)], 1),
+        record("b", True, [(0, True), (0, True)]),
+        record("b", True, [(0, True), (1, False)], 1),
+    ]
+    assert [p.correct for p in pools(rows, level=True)] == [(True, True), (True, True)]
 
 
 def test_nothing_scored_gives_no_metric() -> None:

@@ -66,6 +66,13 @@ def test_independent_samples_give_curves_and_other_strategies_a_point(run: Path,
     assert found["beam, as run"].points[0].tokens == pytest.approx(whole)
 
 
+def test_a_stopped_run_has_a_point_at_what_it_answered_and_spent(tmp_path: Path) -> None:
+    stopped = read_result(synthetic_run(tmp_path / "stopped", stop="beta"))
+    (point,) = next(c for c in curves([stopped]) if c.name.endswith("as run")).points
+    assert point.value == stopped.results["metrics"]["accuracy"]["value"]
+    assert point.tokens == pytest.approx(stopped.results["usage"]["tokens_per_problem"])
+
+
 def test_two_runs_of_one_name_are_told_apart(run: Path, tmp_path: Path) -> None:
     other = synthetic_run(tmp_path / "second", 10, 4)
     names = [c.name for c in curves([read_result(run), read_result(other)])]

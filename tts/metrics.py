@@ -32,6 +32,8 @@ class Pool:
     unanswered: tuple[bool, ...] = ()
     truncated: tuple[bool, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    drawn: int = 0
+    """How many candidates there are with those that were left out to be level with other problems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,12 @@ class Summary:
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
-def pools(records: Iterable[Mapping[str, Any]]) -> list[Pool]:
+def pools(records: Iterable[Mapping[str, Any]], level: bool = False) -> list[Pool]:
     """Group records by problem. Unscored and failed attempts are left out; so is a problem with no other.
+
+    `level`: of every attempt only as many candidates as the shortest has, the first ones. Where the candidates decided
+    how many more were drawn, as under a stopping rule, all together are no fair sample: problems on which the first
+    few agree count with few, and shares over them are biased.
 
     Of each record only numbers are kept, so that a million candidates fit in memory.
     """
@@ -54,7 +60,8 @@ def pools(records: Iterable[Mapping[str, Any]]) -> list[Pool]:
     for record in records:
         if record["status"] != "error" and record["grade"]["correct"] is not None:
             grouped.setdefault(record["problem_id"], []).append(_attempt(record))
-    return [_joined(attempts) for attempts in grouped.values()]
+    least = min((len(a.correct) for attempts in grouped.values() for a in attempts), default=0) if level else None
+    return [_joined(attempts, least) for attempts in grouped.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +91,26 @@ def _attempt(record: Mapping[str, Any]) -> _Attempt:
     )
 
 
-def _joined(attempts: Sequence[_Attempt]) -> Pool:
-    """Attempts number their classes separately. Right answers are one class; wrong ones of two attempts are told apart
-    by attempt, so pooling over attempts never makes a wrong majority.
+def _joined(attempts: Sequence[_Attempt], first: int | None) -> Pool:
+    """The first so many candidates of each attempt, or all. Attempts number their classes separately. Right answers are
+    one class; wrong ones of two attempts are told apart by attempt, so pooling never makes a wrong majority.
     """
     classes: list[int] = []
     scores: dict[str, list[float | None]] = {name: [] for name in sorted({n for a in attempts for n in a.scores})}
     for a in attempts:
         for name, values in scores.items():
-            values += a.scores.get(name, [None] * len(a.correct))
-        offset = len(classes) + 1
-        classes += [-1 if g < 0 else 0 if right else g + offset for g, right in zip(a.classes, a.correct, strict=True)]
+            values += a.scores.get(name, [None] * len(a.correct))[:first]
+        offset, kept = len(classes) + 1, zip(a.classes[:first], a.correct[:first], strict=True)
+        classes += [-1 if g < 0 else 0 if right else g + offset for g, right in kept]
     return Pool(
         tuple(a.solved for a in attempts),
-        tuple(right for a in attempts for right in a.correct),
+        tuple(right for a in attempts for right in a.correct[:first]),
         tuple(classes),
         {name: tuple(values) for name, values in scores.items()},
         tuple(a.unanswered for a in attempts),
-        tuple(cut for a in attempts for cut in a.truncated),
+        tuple(cut for a in attempts for cut in a.truncated[:first]),
         attempts[0].metadata,
+        sum(len(a.correct) for a in attempts),
     )
 
 
@@ -129,10 +137,10 @@ def summarise(problems: Sequence[Pool]) -> Summary:
     metrics = {"accuracy": over(fmean(p.solved) for p in problems)}
     if all(p.unanswered for p in problems):
         metrics["no_answer_rate"] = over(fmean(p.unanswered) for p in problems)
-    counts = [len(p.correct) for p in problems]
-    n = min(counts)
+    absent = _absent([p.drawn or len(p.correct) for p in problems])
+    n = min(len(p.correct) for p in problems)
     if n < 1:
-        return Summary(metrics, {}, _absent(counts))
+        return Summary(metrics, {}, absent)
     if all(p.truncated for p in problems):
         metrics["truncated_rate"] = over(fmean(p.truncated) for p in problems)
     metrics[f"avg@{n}"] = over(fmean(p.correct) for p in problems)
@@ -142,7 +150,7 @@ def summarise(problems: Sequence[Pool]) -> Summary:
         for k in ladder(n):
             if k > 1 or name.startswith("pass"):
                 metrics[name.format(k)] = over(values[:, ks.index(k)])
-    return Summary(metrics, curves, _absent(counts))
+    return Summary(metrics, curves, absent)
 
 
 def clusters(metadata: Iterable[Mapping[str, Any]]) -> list[str] | None:

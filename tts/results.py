@@ -42,9 +42,9 @@ def summary(run: Path) -> dict[str, Any]:
             tally.add(record)
             yield record
 
-    found = summarise(pools(counted()))
-    usage = usage_columns(tally.usage)
     manifest = read_manifest(run)
+    found = summarise(pools(counted(), level=by_outcome(manifest)))
+    usage = usage_columns(tally.usage)
     usage["problem_seconds"] = usage["seconds"]
     usage["seconds"] = round(sum(life["seconds"] for life in manifest.get("lives", [])), 3)
     problems = len(tally.problems)
@@ -63,6 +63,12 @@ def summary(run: Path) -> dict[str, Any]:
         },
         "counts": {"problems": problems, **tally.counts},
     }
+
+
+def by_outcome(manifest: Mapping[str, Any]) -> bool:
+    """Whether a problem's samples decided how many more were drawn: by a stopping rule, or an allocation."""
+    stopped = manifest.get("identity", {}).get("options", {}).get("stop", "never") != "never"
+    return stopped or "adaptive" in manifest.get("budget", "").split()
 
 
 PER_CORRECT = {"tokens": "generated_tokens", "flops": "flops", "seconds": "seconds"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tts.errors import InputError
-from tts.results import current
+from tts.results import by_outcome, current
 from tts.store import read_manifest
 from tts.strategies import STRATEGIES
 
@@ -126,8 +126,9 @@ def by_benchmark(runs: Iterable[Result]) -> dict[str, list[Result]]:
 def curves(runs: Sequence[Result]) -> list[Curve]:
     """The curves of runs on one benchmark.
 
-    Independent samples give a curve over k from one run; one that is part of another is not drawn. Any other strategy
-    is a point a run, at what it spent, and runs of it with another n or budget join to a curve.
+    Independent samples give a curve over k from one run; one that is part of another is not drawn. Any other strategy,
+    and samples under a stopping rule or a budget, are a point a run, at what it spent, and runs of it with another n or
+    budget join to a curve.
     """
     drawn: list[tuple[Curve, Result]] = []
     asked: dict[tuple[str, str], list[Result]] = {}
@@ -136,7 +137,7 @@ def curves(runs: Sequence[Result]) -> list[Curve]:
         pooled = run.manifest["identity"]["strategy"] in INDEPENDENT
         if pooled and run not in parts:
             drawn += [(curve, run) for curve in _over_k(run)]
-        if not pooled or run.manifest["budget"]:
+        if not pooled or run.manifest["budget"] or by_outcome(run.manifest):
             asked.setdefault((run.model, run.strategy), []).append(run)
     for (_, strategy), members in asked.items():
         points = sorted((_as_run(run) for run in members), key=lambda p: p.tokens or 0.0)
