@@ -184,6 +184,10 @@ def test_confidence_comes_with_the_tokens(here: Here) -> None:
     assert completion.logprob_sum == pytest.approx(plain.logprob_sum, abs=1e-2)
     assert plain.self_certainty is None
     assert 0 < completion.self_certainty < 5
+    bare = here.run(here.engine.generate(here.prompt(), replace(SHORT, top_logprobs=None), 3, "r"))
+    assert bare == replace(
+        plain.without_logprobs, queue_seconds=bare.queue_seconds, seconds=bare.seconds, cached_tokens=bare.cached_tokens
+    )
 
 
 def test_a_request_it_cannot_take_leaves_it_alive(here: Here) -> None:
