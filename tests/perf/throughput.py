@@ -35,6 +35,7 @@ def ours(a: argparse.Namespace) -> float:
         run = Path(folder) / "run"
         words = ["-m", "tts", "eval", a.problems, "-m", a.model, "-s", "self-consistency", "-n", a.n]
         words += ["--limit", a.limit, "--max-tokens", a.max_tokens, "--output", run]
+        words += ["--no-logprobs"] if a.no_logprobs else []
         for argument in a.engine_arg:
             words += ["-M", argument]
         done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=False)
@@ -48,6 +49,7 @@ def theirs(a: argparse.Namespace, *, plain: bool) -> float:
     """Generated tokens per second of `LLM.generate` in a process of its own."""
     words = [__file__, a.model, a.problems, "-n", a.n, "--limit", a.limit, "--max-tokens", a.max_tokens, "--theirs"]
     words += ["--plain"] if plain else []
+    words += ["--no-logprobs"] if a.no_logprobs else []
     for argument in a.engine_arg:
         words += ["-M", argument]
     done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=False)
@@ -121,7 +123,7 @@ def asked(llm: Any, a: argparse.Namespace, *, seeded: bool, logprobs: bool, **sa
 def generate(a: argparse.Namespace) -> None:
     """The other side: what a script that knows vLLM would do."""
     llm = load(a)
-    prompts, params = asked(llm, a, seeded=not a.plain, logprobs=not a.plain)
+    prompts, params = asked(llm, a, seeded=not a.plain, logprobs=not (a.plain or a.no_logprobs))
     began = time.perf_counter()
     outputs = llm.generate(prompts, params, use_tqdm=False)
     seconds = time.perf_counter() - began
@@ -167,6 +169,7 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("-M", "--engine-arg", action="append", default=[])
+    parser.add_argument("--no-logprobs", action="store_true", help="no log-probabilities on either side")
     parser.add_argument("--apart", action="store_true", help="seeds and log-probabilities each by itself")
     parser.add_argument("--theirs", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
