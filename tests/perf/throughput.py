@@ -135,7 +135,9 @@ def apart(a: argparse.Namespace) -> None:
     from search import children, cpu_of
     from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
-    llm = load(a, distributed_executor_backend=UniProcExecutor)  # a process of its own for the model would spin
+    # As tts has it on two cores: a process or threads of its own for the model would spin.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    llm = load(a, distributed_executor_backend=UniProcExecutor)
     engine = children(os.getpid())
     found: dict[tuple[bool, bool], list[tuple[float, ...]]] = defaultdict(list)
     print("round  seeds  logprobs  tokens/s   processor seconds per 1,000 tokens: engine, this process")
