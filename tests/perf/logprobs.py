@@ -4,7 +4,9 @@
 
 vLLM's own functions on one decode step's output after another. Engine: cutting each request's part out of the batch's,
 and packing the message. Here: unpacking it, and adding it to each request, as tts asks for it (a flat table, no text)
-and as `LLM.generate` has it by default (a dictionary a token, with its text).
+and as `LLM.generate` has it by default (a dictionary a token, with its text). A second table: drawing the tokens on
+CPU, where each request with a seed draws from a generator of its own (on GPU one kernel draws for all); vocabulary
+1,024.
 """
 
 from __future__ import annotations
@@ -69,6 +71,20 @@ def costs(sequences: int, steps: int, tokenizer: Any, *, logprobs: bool) -> list
     return [microseconds(each, steps, sequences) for each in work] + [0.0] * (5 - len(work))
 
 
+def drawing(sequences: int, *, seeded: bool) -> Callable[[], Any]:
+    """vLLM's choice of a token for each request, on CPU."""
+    import torch
+    from vllm.platforms import current_platform
+    from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler
+
+    current_platform.import_kernels()
+    torch.set_num_threads(1)
+    logits = torch.randn(sequences, 1024)
+    generators = {i: torch.Generator().manual_seed(i) for i in range(sequences if seeded else 0)}
+    sampler = TopKTopPSampler()
+    return lambda: sampler.forward_cpu(logits, generators, None, None)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sequences", type=int, nargs="+", default=[256, 512])
@@ -84,6 +100,10 @@ def main() -> None:
     for sequences, logprobs in itertools.product(a.sequences, (False, True)):
         cut, pack, unpack, flat, full = costs(sequences, a.steps, tokenizer, logprobs=logprobs)
         print(f"{sequences:9}  {logprobs!s:8}  {cut:11.2f}  {pack:5.2f}   {unpack:12.2f}  {flat:10.2f}  {full:18.2f}")
+    print("sequences  seeds  draw")
+    for sequences, seeded in itertools.product(a.sequences, (False, True)):
+        draw = microseconds(drawing(sequences, seeded=seeded), a.steps, sequences)
+        print(f"{sequences:9}  {seeded!s:5}  {draw:4.2f}")
 
 
 if __name__ == "__main__":
