@@ -231,6 +231,7 @@ BAD = [
     (["eval", "SUMS", "--verifier", "scripted", "-o", "keep=1.5"], "must be at most 1"),
     (["eval", "SUMS", "-s", "best-of-n", "--verifier", "nanno"], "did you mean 'nano'"),
     (["eval", "SUMS", "-s", "best-of-n", "-o", "select=weighted"], "--verifier NAME"),
+    (["eval", "SUMS", "-s", "best-of-n", "--no-logprobs"], "goes by log-probabilities"),
     (["eval", "SUMS", "--temperature", "0"], "at temperature 0"),
     (["eval", "SUMS", "--temperature", "-1"], "--temperature -1"),
     (["eval", "SUMS", "--top-p", "2"], "--top-p 2"),

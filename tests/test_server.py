@@ -138,6 +138,15 @@ def test_a_chat_reply_is_read_whole(stand: Stand) -> None:
     assert completion.logprob_mean == pytest.approx(-0.5)
     assert stand.bodies[0]["seed"] == 7
     assert stand.bodies[0]["messages"] == [{"role": "user", "content": "2 + 3?"}]
+    assert stand.bodies[0]["logprobs"] is True
+
+
+def test_log_probabilities_that_nobody_wants_are_not_asked_for(stand: Stand) -> None:
+    async def main() -> Completion:
+        return await _once(await _engine(stand.url), top_logprobs=None)
+
+    assert asyncio.run(main()).logprob_mean is None
+    assert not {"logprobs", "top_logprobs"} & stand.bodies[0].keys()
 
 
 @pytest.mark.parametrize("plan", [[429, 503], [500], [-1]], ids=str)

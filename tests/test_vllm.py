@@ -184,6 +184,10 @@ def test_confidence_comes_with_the_tokens(here: Here) -> None:
     assert completion.logprob_sum == pytest.approx(plain.logprob_sum, abs=1e-2)
     assert plain.self_certainty is None
     assert 0 < completion.self_certainty < 5
+    bare = here.run(here.engine.generate(here.prompt(), replace(SHORT, top_logprobs=None), 3, "r"))
+    assert bare == replace(
+        plain.without_logprobs, queue_seconds=bare.queue_seconds, seconds=bare.seconds, cached_tokens=bare.cached_tokens
+    )
 
 
 def test_a_request_it_cannot_take_leaves_it_alive(here: Here) -> None:
@@ -319,6 +323,9 @@ def test_a_real_server_takes_token_ids_and_aborts(served: str) -> None:
         assert all(c.generated_tokens == len(c.token_ids) and c.logprob_sum < 0 for c in found)
         assert all(c.prompt_tokens == len(prompt.token_ids) for c in found)
         assert all(c.cached_tokens is not None and c.self_certainty > 0 for c in found)
+        bare = await engine.generate(prompt, replace(SHORT, top_logprobs=None), 1, "bare")
+        assert bare.generated_tokens == len(bare.token_ids) > 0
+        assert bare.logprob_sum is None
         long = Sampling(max_tokens=900, ignore_eos=True)
         task = asyncio.ensure_future(engine.generate(prompt, long, 1, "long"))
         await asyncio.sleep(1.0)

@@ -174,8 +174,21 @@ class Calls:
         """
         if call.paid and (cut := self.draws.aborted.get(call.key)) is not None:
             return Entry(cut, 0.0)
-        entry = self._setup.journal.lookup(call.key, self._setup.budget.seconds)
+        entry = self._journalled(call)
         return entry if entry is not None and (call.paid or _serves(entry.completion, call)) else None
+
+    def _journalled(self, call: Call) -> Entry | None:
+        """What the journal has of a call. Where no log-probability is asked for, a call with the chosen tokens' serves
+        as well, without them, so that a run has them for all of its calls or for none.
+        """
+        setup = self._setup
+        entry = setup.journal.lookup(call.key, setup.budget.seconds)
+        if entry is not None or call.asked.top_logprobs is not None:
+            return entry
+        more = replace(call.asked, top_logprobs=0)
+        key = call_key(setup.engine.kind, setup.engine.model, call.digest, more, call.seed)
+        entry = setup.journal.lookup(key, setup.budget.seconds)
+        return None if entry is None else Entry(entry.completion.without_logprobs, entry.elapsed)
 
     async def run(self, call: Call) -> Completion | None:
         """One call, from the journal or the engine; None when the deadline came before it was sent."""

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from tts import catalog
 from tts.benchmarks import Benchmark, Columns
 from tts.errors import InputError
+from tts.selection import SCORERS
 from tts.strategies import STRATEGIES, VOTING
-from tts.strategies.declared import declared
+from tts.strategies.declared import Declared, declared
 from tts.types import Budget, Sampling, Strategy
 from tts.verify import cards
 from tts.verify.cards import Card
@@ -47,6 +48,7 @@ class Settings(BaseModel):
     top_k: int | None = Field(None, ge=-1)
     min_p: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, ge=1)
+    logprobs: bool = True
     budget_tokens: int | None = Field(None, ge=1)
     budget_seconds: float | None = Field(None, gt=0)
     budget_calls: int | None = Field(None, ge=1)
@@ -92,7 +94,8 @@ class Settings(BaseModel):
         The benchmark's card says how long an answer may be unless the user does.
         """
         longest = self.max_tokens or (benchmark.max_tokens if benchmark else None) or DEFAULT_MAX_TOKENS
-        asked = Sampling(self.temperature, self.top_p, self.top_k, self.min_p, longest)
+        told = 0 if self.logprobs else None
+        asked = Sampling(self.temperature, self.top_p, self.top_k, self.min_p, longest, top_logprobs=told)
         shaped = declared(strategy).sampling(asked, self.verifier)
         card = load_verifier(self)[0] if self.verifier else None
         return card.sampling(shaped) if isinstance(card, cards.ConfidenceCard) else shaped
@@ -165,6 +168,8 @@ def _check_combinations(settings: Settings) -> None:
         check_verifier(settings, strategy)
     elif said.needs_verifier:
         raise InputError(f"strategy {settings.strategy!r} goes by a verifier's scores", "--verifier NAME")
+    if not settings.logprobs:
+        _check_no_logprobs(settings, said)
     if settings.against_uniform and not settings.total_tokens:
         raise InputError("--against-uniform compares two ways of spending --total-tokens", "--total-tokens T")
     if settings.total_tokens and settings.strategy not in VOTING:
@@ -183,6 +188,22 @@ def _check_combinations(settings: Settings) -> None:
             )
     if settings.temperature == 0 and said.n > 1:
         raise InputError(f"at temperature 0 all {said.n} samples would be the same", "-n 1, or a temperature above 0")
+
+
+def _check_no_logprobs(settings: Settings, said: Declared) -> None:
+    """Raises InputError where the verifier or the strategy goes by log-probabilities."""
+    if settings.verifier and load_verifier(settings)[0].needs_logprobs:
+        raise InputError(
+            f"verifier {settings.verifier!r} goes by log-probabilities, and --no-logprobs asks for none",
+            "leave --no-logprobs out, or another --verifier",
+        )
+    if said.sampling(Sampling(top_logprobs=None), settings.verifier).top_logprobs is not None:
+        select = said.selector(settings.verifier)
+        how = f" with select={select}" if select in SCORERS else ""
+        raise InputError(
+            f"strategy {settings.strategy!r}{how} goes by log-probabilities, and --no-logprobs asks for none",
+            "leave --no-logprobs out" + (", or choose by votes (-o select=majority) or a verifier" if how else ""),
+        )
 
 
 def check_verifier(settings: Settings, strategy: Strategy) -> None:

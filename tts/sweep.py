@@ -45,8 +45,8 @@ class Cell:
 
 
 def read(path: Path) -> list[Cell]:
-    """The runs of a sweep file, in the order they should be made: one engine load after another, in each the largest n
-    first, whose samples serve the smaller ones.
+    """The runs of a sweep file, in the order they should be made: one engine load after another, in each those with
+    log-probabilities and the largest n first, whose samples serve the others.
 
     Raises:
         InputError: not TOML, an unknown option, a value out of range, a combination that cannot work, or no benchmark;
@@ -72,7 +72,11 @@ def read(path: Path) -> list[Cell]:
     settings = [_settings(point, path) for point in points]
     cells = [Cell(name, s) for name, s in zip(names, settings, strict=True)]
     loads = list(dict.fromkeys(cell.load for cell in cells))
-    return sorted(cells, key=lambda c: (loads.index(c.load), -declared(build_strategy(c.settings)).n))
+
+    def order(cell: Cell) -> tuple[int, bool, int]:
+        return loads.index(cell.load), not cell.settings.logprobs, -declared(build_strategy(cell.settings)).n
+
+    return sorted(cells, key=order)
 
 
 def _points(block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

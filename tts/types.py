@@ -8,7 +8,7 @@ a strategy's answer with all its candidates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -80,10 +80,11 @@ class Sampling:
     """How to sample. None means the model's own default (its generation_config.json), then vLLM's.
 
     `max_tokens` None: as much as fits. A `stop` string ends generation and stays part of the completion, so that a
-    next piece can be appended to its tokens. `top_logprobs` asks for the k most likely tokens at each position,
-    from which self-certainty is computed (-1: the whole vocabulary), and with a `confidence_window` (in tokens) the
-    confidence of groups of so many. Where a group's falls below `confidence_floor`, the completion is cut.
-    `thinking_tokens` asks the engine itself to end a model's thinking there; engines that cannot refuse the request.
+    next piece can be appended to its tokens. `top_logprobs` asks for the k most likely tokens at each position, from
+    which self-certainty is computed (0: the chosen one alone, -1: the whole vocabulary, None: no log-probability at
+    all), and with a `confidence_window` (in tokens) the confidence of groups of so many. Where a group's falls below
+    `confidence_floor`, the completion is cut. `thinking_tokens` asks the engine itself to end a model's thinking there;
+    engines that cannot refuse the request.
     """
 
     temperature: float | None = None
@@ -92,7 +93,7 @@ class Sampling:
     min_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    top_logprobs: int = 0
+    top_logprobs: int | None = 0
     ignore_eos: bool = False
     thinking_tokens: int | None = None
     confidence_window: int = 0
@@ -135,6 +136,11 @@ class Completion:
     def complete(self) -> bool:
         """Whether the model ended its response here: neither a stop string, nor a limit, nor an abort did."""
         return self.finish == "stop" and self.stop is None
+
+    @property
+    def without_logprobs(self) -> Completion:
+        """As it would have come had no log-probability been asked for."""
+        return replace(self, logprob_sum=None, self_certainty=None, entropy=None, first=())
 
     @property
     def logprob_mean(self) -> float | None:

@@ -60,6 +60,13 @@ MinP = Annotated[float | None, _option("--min-p", help="Least share of the likel
 MaxTokens = Annotated[
     int | None, _option("--max-tokens", help="Tokens a sample (the benchmark's, or 2048).", panel=_SAMPLING)
 ]
+Logprobs = Annotated[
+    bool | None,
+    _option(
+        "--logprobs/--no-logprobs", help="Ask for each token's log-probability (yes); without, steps are shorter.",
+        panel=_SAMPLING,
+    ),
+]  # fmt: skip
 BudgetTokens = Annotated[
     int | None, _option("--budget-tokens", help="Generated tokens a problem, aborted ones included.", panel=_BUDGET)
 ]

@@ -39,6 +39,7 @@ def run(
     top_k: o.TopK = None,
     min_p: o.MinP = None,
     max_tokens: o.MaxTokens = None,
+    logprobs: o.Logprobs = None,
     budget_tokens: o.BudgetTokens = None,
     budget_seconds: o.BudgetSeconds = None,
     budget_calls: o.BudgetCalls = None,

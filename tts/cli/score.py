@@ -49,20 +49,20 @@ def score(
     config = {k: v for k, v in before.items() if k in (*OF_THE_RUN, *own)}
     given |= {"strategy": "best-of-n", "n": 1}  # the run's own may know no verifier, or not this kind
     settings = resolve({**config, **{k: v for k, v in given.items() if v is not None}}, None)
-    _demand_groups(settings, manifest)
+    _demand_measured(settings, manifest)
     examples = _examples(settings, manifest)
     raise typer.Exit(drive(_score(run, settings, examples, manifest, json)))
 
 
-def _demand_groups(settings: Settings, manifest: dict[str, Any]) -> None:
-    """Raises InputError where the verifier is of groups of tokens that the run's completions have not."""
+def _demand_measured(settings: Settings, manifest: dict[str, Any]) -> None:
+    """Raises InputError where the verifier goes by what the run's completions have not."""
     from tts.settings import load_verifier
     from tts.types import Sampling
     from tts.verify.cards import ConfidenceCard
 
     card, _ = load_verifier(settings)
     if isinstance(card, ConfidenceCard):
-        card.demand_groups(Sampling(**manifest["identity"]["sampling"]))
+        card.demand(Sampling(**manifest["identity"]["sampling"]))
 
 
 def _examples(settings: Settings, manifest: dict[str, Any]) -> dict[str, Example]:

@@ -125,7 +125,7 @@ async def _make(cases: Iterator[Case], recipe: Recipe, settings: Settings, out: 
     from tts.verify.pool import CheckerPool
 
     (out.folder / "logs").mkdir(exist_ok=True)
-    sampling = Sampling(settings.temperature, settings.top_p, max_tokens=recipe.summary)
+    sampling = Sampling(settings.temperature, settings.top_p, max_tokens=recipe.summary, top_logprobs=None)
     stop, counts = Stop(), dict[str, Any]()
     try:
         async with engines_for(settings, out.folder / "logs" / "engine.log") as (engine, _):

@@ -183,12 +183,14 @@ class ScriptedEngine:
         if groups is not None and doubted:
             finish, words = "abort", words[: groups.tokens]
         text, ids = "".join(words), self.encode("".join(words))
+        told = sampling.top_logprobs is not None
         self._totals["prompt_tokens"] += len(prompt.token_ids)
         self._totals["generated_tokens"] += len(ids)
         return Completion(
             text, finish, ids, len(prompt.token_ids), 0, len(ids),
-            logprob_sum=reply.logprob * len(ids), self_certainty=1.0 + reply.logprob, entropy=-reply.logprob,
-            first=((words[0], reply.logprob),) if words and sampling.max_tokens == 1 else (),
+            logprob_sum=reply.logprob * len(ids) if told else None,
+            self_certainty=1.0 + reply.logprob if told else None, entropy=-reply.logprob if told else None,
+            first=((words[0], reply.logprob),) if told and words and sampling.max_tokens == 1 else (),
             seed=seed, queue_seconds=queued, seconds=elapsed,
             stop=stop if finish == "stop" else None,
             group_confidence=groups.lowest if groups else None, tail_confidence=groups.tail if groups else None,

@@ -145,7 +145,7 @@ class ServerEngine:
             del self._running[request_id]
         self._totals["prompt_tokens"] += reply.prompt_tokens
         self._totals["generated_tokens"] += reply.generated_tokens
-        listed = likeliest(reply.top_logprobs, sampling.top_logprobs)
+        listed = likeliest(reply.top_logprobs, sampling.top_logprobs or 0)
         groups = groups_of(listed, sampling.confidence_window)
         return Completion(
             text=reply.text,
@@ -154,7 +154,7 @@ class ServerEngine:
             prompt_tokens=reply.prompt_tokens,
             cached_tokens=reply.cached_tokens if reply.prompt_tokens else 0,
             generated_tokens=reply.generated_tokens,
-            logprob_sum=reply.logprob_sum,
+            logprob_sum=reply.logprob_sum if sampling.top_logprobs is not None else None,
             self_certainty=self_certainty(listed, self._vocabulary) if listed and self._vocabulary else None,
             entropy=mean_entropy(listed, self._vocabulary) if listed and self._vocabulary else None,
             first=reply.first if sampling.max_tokens == 1 else (),
@@ -203,23 +203,23 @@ class ServerEngine:
         server = min(self._servers, key=lambda s: s.outstanding)
         server.outstanding += 1
         try:
-            body = self._body(sampling, seed)
+            body, top = self._body(sampling, seed), sampling.top_logprobs
             if prompt.token_ids:
-                call = server.client.completions.create(
-                    prompt=list(prompt.token_ids), logprobs=sampling.top_logprobs, **body
-                )
+                if top is not None:
+                    body["logprobs"] = top
+                call = server.client.completions.create(prompt=list(prompt.token_ids), **body)
             else:
                 turns: Any = [{"role": m.role, "content": m.content} for m in prompt.messages]
                 if self._template_arguments:
                     body["extra_body"]["chat_template_kwargs"] = self._template_arguments
-                call = server.client.chat.completions.create(
-                    messages=turns, logprobs=True, top_logprobs=sampling.top_logprobs or None, **body
-                )
+                if top is not None:
+                    body |= {"logprobs": True, "top_logprobs": top or None}
+                call = server.client.chat.completions.create(messages=turns, **body)
             answer = await call
             if body.get("stream"):
-                floor, top = sampling.confidence_floor, sampling.top_logprobs
+                floor = sampling.confidence_floor
                 groups = GroupConfidence(sampling.confidence_window, floor) if floor is not None else None
-                await gather(answer, reply, groups, top)
+                await gather(answer, reply, groups, top or 0)
                 await answer.close()
             else:
                 take(answer, reply)

@@ -89,7 +89,7 @@ class VLLMEngine:
         outputs = self._llm.generate(tokens, params, request_id, priority=priority)
         watched = None
         if sampling.confidence_floor is not None:
-            watched = Watched(sampling.confidence_window, sampling.confidence_floor, sampling.top_logprobs)
+            watched = Watched(sampling.confidence_window, sampling.confidence_floor, sampling.top_logprobs or 0)
             outputs = watched.follow(outputs, lambda: self._llm.abort(request_id))
         last = await last_output(self._llm, outputs, "vLLM")
         completion = self._completion(prompt, params, stops, seed, last)

@@ -12,7 +12,7 @@ from typing import Any
 from tts.engines.confidence import GroupConfidence
 
 
-def rows(logprobs: Any, top: int) -> list[list[float]]:
+def rows(logprobs: Any, top: int | None) -> list[list[float]]:
     """The `top` likeliest tokens' log-probabilities at each position of vLLM's flat table: (positions, top).
 
     A position lists the sampled token before them; where vLLM has merged two streamed outputs the sampled one stands

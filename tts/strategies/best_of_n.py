@@ -58,6 +58,8 @@ class BestOfN:
                 return replace(asked, top_logprobs=self.top)
             case "group-confidence" | "tail-confidence":
                 return replace(asked, top_logprobs=self.top, confidence_window=self.window)
+            case "logprob-mean" | "perplexity" | "logprob-sum":
+                return replace(asked, top_logprobs=asked.top_logprobs or 0)
             case _:
                 return asked
 

@@ -69,7 +69,9 @@ class Declared:
     check: Check = field(default=lambda verifier: None, metadata={"together": _every_check})
     """Given the verifier's name or None, raises InputError where the options do not go with it."""
     sampling: Shape = field(default=lambda asked, verifier: asked, metadata={"together": _every_shape})
-    """The run's sampling with what the strategy needs to know of each token."""
+    """The run's sampling with what the strategy needs to know of each token: one that leaves `top_logprobs` at None
+    goes by no log-probability.
+    """
 
 
 def declared(strategy: Strategy) -> Declared:

@@ -23,6 +23,11 @@ class _Card(BaseModel):
     description: str
     license: str = ""
 
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether its scores come of log-probabilities."""
+        return False
+
 
 class RewardCard(_Card):
     """A reward model that reads the question and a response.
@@ -104,6 +109,10 @@ class JudgeCard(_Card):
     def head(self) -> str:
         return self.method
 
+    @property
+    def needs_logprobs(self) -> bool:
+        return self.method == "p-true"
+
 
 class ConfidenceCard(_Card):
     """How sure the policy was of its own tokens; `top` log-probabilities a position where the measure needs them, and
@@ -120,6 +129,10 @@ class ConfidenceCard(_Card):
         return self.measure
 
     @property
+    def needs_logprobs(self) -> bool:
+        return True
+
+    @property
     def grouped(self) -> bool:
         """Whether it is of groups of tokens, which cannot be put together from those of a response's pieces."""
         return self.measure in ("group-confidence", "tail-confidence")
@@ -132,14 +145,24 @@ class ConfidenceCard(_Card):
         """
         if self.grouped:
             if asked.confidence_window:
-                self.demand_groups(asked)
+                self._demand_groups(asked)
             return replace(asked, top_logprobs=self.top, confidence_window=self.window)
         if self.measure in ("self-certainty", "entropy"):
-            return replace(asked, top_logprobs=max(asked.top_logprobs, self.top))
+            return replace(asked, top_logprobs=max(asked.top_logprobs or 0, self.top))
         return asked
 
-    def demand_groups(self, made: Sampling) -> None:
-        """Raises InputError where completions sampled so have no confidence of groups as the measure wants them."""
+    def demand(self, made: Sampling) -> None:
+        """Raises InputError where completions sampled so have no log-probabilities, or no confidence of groups as the
+        measure wants them.
+        """
+        if made.top_logprobs is None:
+            raise InputError(
+                f"verifier {self.name!r} goes by log-probabilities; the run was made with --no-logprobs and has none",
+                "a run without --no-logprobs",
+            )
+        self._demand_groups(made)
+
+    def _demand_groups(self, made: Sampling) -> None:
         window, top = made.confidence_window, made.top_logprobs
         if self.grouped and (window, top) != (self.window, self.top):
             has = f"groups of {window} by {top}" if window else "none"

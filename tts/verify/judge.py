@@ -78,7 +78,7 @@ class JudgeVerifier:
     def _sampling(self) -> Sampling:
         card = self._card
         temperature = 0.0 if card.temperature is None and card.votes == 1 else card.temperature
-        return Sampling(temperature, max_tokens=card.max_tokens)
+        return Sampling(temperature, max_tokens=card.max_tokens, top_logprobs=None)
 
     def _rating(self, text: str) -> float | None:
         found = _SCORE.findall(text)

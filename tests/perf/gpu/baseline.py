@@ -85,13 +85,12 @@ def main() -> None:
         if a.rehearse:
             limit, n = "2", "4"
         longest = a.rehearse or LENGTH[benchmark]
-        for kind, plain in (("seeded", False), ("plain", True)):
+        for kind, both in (("seeded", True), ("plain", False)):
             name = f"{benchmark}-{limit}x{n}-{kind}"
             if name in content["lines"]:
                 continue
-            prompts, params = requests(
-                template, defaults, local(benchmark, a.data), limit, int(n), longest, plain=plain, **SAMPLING
-            )
+            how = {"seeded": both, "logprobs": both, **SAMPLING}
+            prompts, params = requests(template, defaults, local(benchmark, a.data), limit, int(n), longest, **how)
             measure(llm, prompts[:MOST_WARM], params[:MOST_WARM])
             content["lines"][name] = line = measure(llm, prompts, params)
             load["after"] = machine(a.commit)
