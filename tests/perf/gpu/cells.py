@@ -72,8 +72,8 @@ def scaling(rows: int = 200) -> list[Cell]:
         _votes("sc16-math500", math, 100, 16),
         Cell("single-math500", math, "single", 100, reuse=True, share=0),
         *(
-            _votes(f"sc64-gsm8k-{s}s", gsm, 48, 64, seconds=min(3 * s, 35), share=0,
-                   options={"budget_seconds": s, "concurrency": 16})
+            _votes(f"sc64-gsm8k-{s}s", gsm, 32, 64, seconds=min(16 * s, 90), share=0,
+                   options={"budget_seconds": s, "concurrency": 2})
             for s in (1, 2, 5, 10, 30)
         ),
         Cell("judge-score-gsm8k", gsm, "best-of-n", 100, 8, {"verifier": "judge-score"}, reuse=True, share=1),
