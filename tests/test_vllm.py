@@ -290,6 +290,7 @@ def test_killed_and_interrupted_and_resumed(questions: Path, tiny: Path, tmp_pat
 def test_the_ledger_over_an_interrupted_and_a_resumed_life(questions: Path, tiny: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = _running(_words(questions, tiny, run, "--concurrency", 8), run)
+    time.sleep(2)  # the first eight problems end together: the next eight shall be under way
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=120)
     assert process.returncode == 130, told
