@@ -64,6 +64,7 @@ def scaling(rows: int = 200) -> list[Cell]:
     return [
         _votes("warm-up", gsm, 32, 16),
         _votes("sc16-gsm8k", gsm, rows, 16),
+        _votes("sc16-gsm8k-no-logprobs", gsm, rows, 16, options={"logprobs": False}),
         _votes("sc8-gsm8k", gsm, rows, 8),
         _votes("sc16-gsm8k-beta", **stop, share=0.5, options={"option": {"stop": "beta"}}),
         _votes("sc16-gsm8k-window", **stop, share=0.5, options={"option": {"stop": "window"}}),
@@ -146,6 +147,7 @@ def nano() -> list[Cell]:
     return [
         _votes("warm-up", "nano-3", 64, 16),
         _votes("sc16-nano-3", "nano-3", 400, 16),
+        _votes("sc16-nano-3-no-logprobs", "nano-3", 400, 16, options={"logprobs": False}),
         _votes("sc16-nano-3-profiled", "nano-3", 400, 16, profile=True),
     ]
 
