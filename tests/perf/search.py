@@ -9,9 +9,9 @@ of what the engine can do. Caches are emptied before each. Per row: problems a m
 time, and of the time in which the policy had work), occupancy (running sequences over the maximum, while problems were
 still waiting), the share of the time in which the verifier had work, and CPU seconds of our process, the policy's and
 the verifier's. vLLM's own front ends run in our process: what is ours alone is told by looking, every 5 ms of CPU time,
-whether the innermost function that is tts's or vLLM's is tts's (`--profile` keeps what was seen). Ratios are printed over all the time and
-over the time in which the policy had work: on CPU two engines share a few cores, and what the verifier takes of them is
-not the schedule's doing.
+whether the innermost function that is tts's or vLLM's is tts's; `--profile` keeps what was seen. Ratios are printed
+over all the time and over the time in which the policy had work: on CPU two engines share a few cores, and what the
+verifier takes of them is not the schedule's doing.
 """
 
 from __future__ import annotations

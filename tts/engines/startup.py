@@ -128,6 +128,7 @@ def start(model: str, given: Mapping[str, Any], log: Path, totals: dict[str, int
     try:
         with quietly(log):
             from vllm import AsyncEngineArgs
+            from vllm.envs import disable_envs_cache, enable_envs_cache
             from vllm.v1.engine.async_llm import AsyncLLM
 
             checked = _checked(AsyncEngineArgs, model, engine_arguments(model, given))
@@ -137,8 +138,12 @@ def start(model: str, given: Mapping[str, Any], log: Path, totals: dict[str, int
                 gc.collect()
                 gc.freeze()
                 atexit.register(gc.unfreeze)  # the interpreter's own last collection sees it all again
+            # vLLM looks some environment variables up for every token, and keeps them only in its other processes.
+            disable_envs_cache()
             with _in_one_process(checked) if on_cpu() else contextlib.nullcontext():
-                return AsyncLLM.from_engine_args(checked, stat_loggers=[_counting(totals)])
+                llm = AsyncLLM.from_engine_args(checked, stat_loggers=[_counting(totals)])
+            enable_envs_cache()
+            return llm
     except ImportError as error:
         raise EngineUnavailable(f"this vLLM cannot be used: {error}", "tts doctor says what is missing") from error
     except (Exception, SystemExit) as error:
