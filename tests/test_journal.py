@@ -32,6 +32,16 @@ def test_a_finished_call_comes_back_as_it_was(tmp_path: Path) -> None:
         assert journal.lost("p").unaccounted_calls == 0
 
 
+@pytest.mark.parametrize("length", [0, 1, 300, 511, 70_000])
+def test_a_completion_of_any_length_comes_back(tmp_path: Path, length: int) -> None:
+    long = replace(DONE, text="é" * length, token_ids=tuple(range(length)))
+    with Journal(tmp_path / "j") as journal:
+        asyncio.run(journal.finish(b"k", long, 1.5))
+        ((data,),) = journal._db.execute("SELECT data FROM calls").fetchall()
+        assert json.loads(zlib.decompress(data))["seed"] == 42
+        assert journal.lookup(b"k") == (long, 1.5)
+
+
 def test_calls_packed_with_zlibs_own_settings_are_still_read(tmp_path: Path) -> None:
     fields = {name: getattr(DONE, name) for name in Completion.__slots__}
     with Journal(tmp_path / "j"):

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 import sqlite3
+import struct
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,10 @@ CREATE TABLE IF NOT EXISTS notes (context TEXT PRIMARY KEY, problem TEXT, data T
 CREATE TABLE IF NOT EXISTS unaccounted (problem TEXT PRIMARY KEY, calls INTEGER);
 """
 
+COMPRESSED = 512
+"""Bytes from which a completion is compressed."""
+STORED = b"\x78\x01\x01"
+"""How a zlib stream (RFC 1950) begins that is one block of bytes as they are (RFC 1951, section 3.2.4)."""
 _EMPTY = Completion("", "stop")
 
 
@@ -265,12 +270,15 @@ def _plain(value: Completion | StepScores | Sampling) -> dict[str, Any]:
 
 
 def _pack(completion: Completion) -> bytes:
-    """What differs from an empty completion, as compressed JSON."""
+    """What differs from an empty completion, as JSON in zlib's format; a step of some hundred bytes as it is, because
+    making room for the compressor's tables takes longer than all else.
+    """
     plain = {name: value for name, value in _plain(completion).items() if value != getattr(_EMPTY, name)}
-    # A step is some hundred bytes: with zlib's own settings, making room for its tables takes ten times as long as the
-    # compression.
-    packer = zlib.compressobj(level=1, wbits=12, memLevel=5)
-    return packer.compress(json.dumps(plain).encode()) + packer.flush()
+    data = json.dumps(plain).encode()
+    size = len(data)
+    if size >= COMPRESSED:
+        return zlib.compress(data, level=1)
+    return struct.pack("<3sHH", STORED, size, size ^ 0xFFFF) + data + struct.pack(">I", zlib.adler32(data))
 
 
 def _unpack(data: bytes) -> Completion:
