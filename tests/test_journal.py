@@ -4,13 +4,14 @@ import asyncio
 import json
 import sqlite3
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tts.errors import StorageFailed
-from tts.journal import Journal, call_key, prompt_digest
-from tts.types import Completion, Prompt, Sampling
+from tts.journal import Journal, call_key, prompt_digest, score_key
+from tts.types import Completion, Message, Problem, Prompt, Sampling, StepScores
 
 DONE = Completion("7", "stop", (1, 2, 3), 10, None, 3, -0.5, None, 42, 0.1, 0.2)
 
@@ -31,6 +32,16 @@ def test_a_finished_call_comes_back_as_it_was(tmp_path: Path) -> None:
         assert journal.lost("p").unaccounted_calls == 0
 
 
+@pytest.mark.parametrize("length", [0, 1, 300, 511, 70_000])
+def test_a_completion_of_any_length_comes_back(tmp_path: Path, length: int) -> None:
+    long = replace(DONE, text="é" * length, token_ids=tuple(range(length)))
+    with Journal(tmp_path / "j") as journal:
+        asyncio.run(journal.finish(b"k", long, 1.5))
+        ((data,),) = journal._db.execute("SELECT data FROM calls").fetchall()
+        assert json.loads(zlib.decompress(data))["seed"] == 42
+        assert journal.lookup(b"k") == (long, 1.5)
+
+
 def test_calls_packed_with_zlibs_own_settings_are_still_read(tmp_path: Path) -> None:
     fields = {name: getattr(DONE, name) for name in Completion.__slots__}
     with Journal(tmp_path / "j"):
@@ -44,6 +55,39 @@ def test_calls_packed_with_zlibs_own_settings_are_still_read(tmp_path: Path) -> 
         entry = journal.lookup(b"k")
         assert entry is not None
         assert entry.completion == DONE
+
+
+def test_keys_are_those_that_earlier_journals_have() -> None:
+    sampling = Sampling(temperature=1, max_tokens=9, stop=("\n\n",))
+    asked = Prompt("x", (1,), (Message("user", "2 × 3?"),))
+    keys = [
+        call_key("vllm", "nano", b"d" * 32, sampling, 7),
+        call_key("vllm", "nano", b"d" * 32, replace(sampling, temperature=1.0), 7),  # spelled differently
+        score_key("card", Problem("p", "2 × 3?", None, ("5", "6")), asked, 'say "6"'),
+        score_key("card", Problem("p", "2 × 3?"), Prompt("x"), "6"),
+    ]
+    assert [key.hex()[:16] for key in keys] == [
+        "62acbb950c77906f", "e981db6deedcc94c", "832a6bfdbc000983", "f8912fa7b7816568",
+    ]  # fmt: skip
+
+
+def test_a_journal_whose_rows_lie_in_the_order_of_their_keys_is_gone_on_with(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "j") as db:
+        db.execute("CREATE TABLE calls (key BLOB PRIMARY KEY, elapsed REAL, data BLOB) WITHOUT ROWID")
+        db.execute("CREATE TABLE scores (key BLOB PRIMARY KEY, elapsed REAL, data TEXT) WITHOUT ROWID")
+    db.close()
+
+    async def write() -> None:
+        with Journal(tmp_path / "j") as journal:
+            for _ in range(2):
+                await journal.finish(b"k", DONE, 1.5)
+                await journal.scored(b"s", StepScores((0.5,), 0.5, 9), 2.0)
+
+    asyncio.run(write())
+    with Journal(tmp_path / "j") as journal:
+        assert journal.lookup(b"k") == (DONE, 1.5)
+        assert journal.lookup_score(b"s") == (StepScores((0.5,), 0.5, 9), 2.0)
+        assert list(journal.completions()) == [DONE]
 
 
 def test_calls_in_flight_at_a_kill_are_counted_once(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ class Account:
         """
         self.ledger = ledger
         self._budget, self._within = budget, within
+        self.priced: bool = budget.flops is not None or (within is not None and within.priced)
+        """Whether it matters what something may cost in FLOPs before it is made."""
         self.made = Usage()
         """What this life has spent."""
         self._calls = self._tokens = 0
@@ -56,11 +58,11 @@ class Account:
         problem gets the samples it would have had.
         """
         budget, made = self._budget, self.made
-        left = replace(
-            budget,
-            tokens=None if budget.tokens is None else budget.tokens - made.generated_tokens - self._tokens,
-            calls=None if budget.calls is None else budget.calls - made.calls - self._calls,
-            flops=None if budget.flops is None else budget.flops - (made.flops or 0.0) - self._flops,
+        left = Budget(
+            None if budget.tokens is None else budget.tokens - made.generated_tokens - self._tokens,
+            budget.seconds,
+            None if budget.calls is None else budget.calls - made.calls - self._calls,
+            None if budget.flops is None else budget.flops - (made.flops or 0.0) - self._flops,
         )
         return _least(left, self._within.left()) if self._within else left
 

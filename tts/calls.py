@@ -111,8 +111,9 @@ class Calls:
         asked = [sampling or self._setup.sampling] * len(prompts) if not isinstance(sampling, Sequence) else sampling
         ahead: Counter[bytes] = Counter()
         calls: list[Call] = []
+        digests = {id(prompt): prompt_digest(prompt) for prompt in {id(p): p for p in prompts}.values()}
         for place, (prompt, wish) in enumerate(zip(prompts, asked, strict=True)):
-            digest = prompt_digest(prompt)
+            digest = digests[id(prompt)]
             index = self.draws.drawn[digest] + ahead[digest]
             ahead[digest] += 1
             calls.append(self._call(prompt, wish, digest, index, priority + (place if in_turn else 0)))
@@ -136,10 +137,10 @@ class Calls:
         limits = {call.request_id: self._limit(call, share) for call, may in zip(new, reached, strict=True) if may}
         found = [
             call
-            if call.paid
-            else replace(call, max_tokens=limits[call.request_id])
-            if call.request_id in limits
+            if call.paid or (limit := limits.get(call.request_id)) == call.max_tokens
             else None
+            if limit is None
+            else replace(call, max_tokens=limit)
             for call in calls
         ]
         if None in found:
@@ -216,7 +217,9 @@ class Calls:
     async def _generate(self, call: Call) -> Completion:
         journal = self._setup.journal
         journal.begin(call.key, self._problem_name)
-        sampling = replace(call.asked, max_tokens=call.max_tokens)
+        sampling = call.asked
+        if sampling.max_tokens != call.max_tokens:
+            sampling = replace(sampling, max_tokens=call.max_tokens)
         try:
             completion = await self._setup.engine.generate(
                 call.prompt, sampling, call.seed, call.request_id, priority=call.priority
@@ -298,7 +301,11 @@ class Calls:
         )
 
     def _price(self, call: Call, generated: int) -> float:
-        """The most FLOPs that a call may cost, and the reading of its response by the verifier: nothing is cached."""
+        """The most FLOPs that a call may cost, and the reading of its response by the verifier: nothing is cached. 0
+        where no budget limits them.
+        """
+        if not self.account.priced:
+            return 0.0
         length = len(call.prompt.token_ids)
         reading = reading_cost(self._setup.verifier, length + generated, 0) if self._setup.verifier else 0.0
         return (cost(self._setup.engine, length, 0, generated) or 0.0) + (reading or 0.0)

@@ -11,25 +11,35 @@ import asyncio
 import hashlib
 import json
 import sqlite3
+import struct
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from tts.errors import StorageFailed
-from tts.types import Completion, Problem, Prompt, Sampling, StepScores, Usage
+from tts.types import Completion, Message, Problem, Prompt, Sampling, StepScores, Usage
 
+# Keys are hashes. Rows are kept as they come, and not by key, where every one would go to a page of its own.
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (key BLOB PRIMARY KEY, elapsed REAL, data BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calls (key BLOB PRIMARY KEY, elapsed REAL, data BLOB);
 CREATE TABLE IF NOT EXISTS started (key BLOB PRIMARY KEY, problem TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS aborted (
   problem TEXT, prompt_tokens INTEGER, cached_tokens INTEGER, generated_tokens INTEGER, queue_seconds REAL);
-CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, elapsed REAL, data TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, elapsed REAL, data TEXT);
 CREATE TABLE IF NOT EXISTS notes (context TEXT PRIMARY KEY, problem TEXT, data TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unaccounted (problem TEXT PRIMARY KEY, calls INTEGER);
 """
+
+COMPRESSED = 512
+"""Bytes from which a completion is compressed."""
+STORED = b"\x78\x01\x01"
+"""How a zlib stream (RFC 1950) begins that is one block of bytes as they are (RFC 1951, section 3.2.4)."""
+_EMPTY = Completion("", "stop")
 
 
 class Entry(NamedTuple):
@@ -47,20 +57,35 @@ def prompt_digest(prompt: Prompt) -> bytes:
 
 def call_key(engine_kind: str, model: str, prompt: bytes, sampling: Sampling, seed: int) -> bytes:
     """The key of a call: the sampling as it was asked for, before any budget clamped it."""
-    plain = {name: getattr(sampling, name) for name in Sampling.__slots__}
+    asked = _asked(engine_kind, model, *_plain(sampling).values())
+    return hashlib.sha256(f"{asked}, {seed}]".encode() + prompt).digest()
+
+
+@lru_cache(maxsize=4096, typed=True)  # 1 and 1.0 are spelled differently
+def _asked(engine_kind: str, model: str, *sampling: Any) -> str:
+    """The part of a key before the seed, an unclosed list in JSON; `sampling` is the values of its fields."""
+    plain = dict(zip(Sampling.__slots__, sampling, strict=True))
     if plain["thinking_tokens"] is None:  # journals from before there was one stay good
         del plain["thinking_tokens"]
-    asked = json.dumps([engine_kind, model, plain, seed], sort_keys=True)
-    return hashlib.sha256(asked.encode() + prompt).digest()
+    return json.dumps([engine_kind, model, plain], sort_keys=True)[:-1]
 
 
 def score_key(verifier: str, problem: Problem, prompt: Prompt, text: str) -> bytes:
     """The key of a scoring: the verifier's own key, and what a verifier reads: the question and the prompt as messages
     (its tokenizer is not the policy's), and the response.
     """
-    asked = [[m.role, m.content] for m in prompt.messages] or prompt.text
-    read = [verifier, problem.question, problem.context, problem.choices, asked, text]
-    return hashlib.sha256(json.dumps(read).encode()).digest()
+    read = _same(verifier, problem, prompt.messages or prompt.text).copy()
+    read.update(f", {json.dumps(text)}]".encode())
+    digest: bytes = read.digest()
+    return digest
+
+
+@lru_cache(maxsize=1024)
+def _same(verifier: str, problem: Problem, asked: tuple[Message, ...] | str) -> Any:
+    """A hash of what is the same for all responses to a prompt, an unclosed list in JSON."""
+    turns = asked if isinstance(asked, str) else [[m.role, m.content] for m in asked]
+    same = json.dumps([verifier, problem.question, problem.context, problem.choices, turns])[:-1]
+    return hashlib.sha256(same.encode())
 
 
 class Journal:
@@ -79,6 +104,9 @@ class Journal:
                 self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
             self._account_for_killed_calls()
+            keys = self._db.execute("SELECT key FROM calls UNION ALL SELECT key FROM scores")
+            self._known: set[bytes] = {key for (key,) in keys}
+            """Keys that may have a row in this run's journal: most look-ups are for what has never been asked."""
             self._others = [sqlite3.connect(f"{p.resolve().as_uri()}?mode=ro", uri=True) for p in reuse]
         except sqlite3.Error as error:
             raise _storage_failed(error) from error
@@ -119,6 +147,8 @@ class Journal:
 
     def _find(self, query: str, key: bytes, within: float | None) -> Any:
         for db in (self._db, *self._others):
+            if db is self._db and key not in self._known:
+                continue
             try:
                 row = db.execute(query, (key,)).fetchone()
             except sqlite3.OperationalError as error:
@@ -137,11 +167,13 @@ class Journal:
 
     async def finish(self, key: bytes, completion: Completion, elapsed: float) -> None:
         """Commit a finished call. When this returns, the call will never be made again."""
+        self._known.add(key)
         self._write("DELETE FROM started WHERE key = ?", (key,))
         await self._write("INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", (key, elapsed, _pack(completion)))
 
     async def scored(self, key: bytes, scores: StepScores, elapsed: float) -> None:
         """Commit a verifier's scores. When this returns, they will never be computed again."""
+        self._known.add(key)
         await self._write("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", (key, elapsed, json.dumps(_plain(scores))))
 
     def lookup_notes(self, context: str) -> tuple[str, str] | None:
@@ -232,19 +264,24 @@ def _storage_failed(error: sqlite3.Error) -> StorageFailed:
     return StorageFailed(f"cannot write the journal: {error}", "free some space or mend the permissions")
 
 
-def _plain(value: Completion | StepScores) -> dict[str, Any]:
+def _plain(value: Completion | StepScores | Sampling) -> dict[str, Any]:
     """Fields by name; `asdict` copies every list and tuple deeply."""
     return {name: getattr(value, name) for name in value.__slots__}
 
 
 def _pack(completion: Completion) -> bytes:
-    # A step is some hundred bytes: with zlib's own settings, making room for its tables takes ten times as long as the
-    # compression.
-    packer = zlib.compressobj(level=1, wbits=12, memLevel=5)
-    return packer.compress(json.dumps(_plain(completion)).encode()) + packer.flush()
+    """What differs from an empty completion, as JSON in zlib's format; a step of some hundred bytes as it is, because
+    making room for the compressor's tables takes longer than all else.
+    """
+    plain = {name: value for name, value in _plain(completion).items() if value != getattr(_EMPTY, name)}
+    data = json.dumps(plain).encode()
+    size = len(data)
+    if size >= COMPRESSED:
+        return zlib.compress(data, level=1)
+    return struct.pack("<3sHH", STORED, size, size ^ 0xFFFF) + data + struct.pack(">I", zlib.adler32(data))
 
 
 def _unpack(data: bytes) -> Completion:
     fields = json.loads(zlib.decompress(data))
     first = tuple((text, logprob) for text, logprob in fields.get("first", ()))
-    return Completion(**{**fields, "token_ids": tuple(fields["token_ids"]), "first": first})
+    return replace(_EMPTY, **{**fields, "token_ids": tuple(fields.get("token_ids", ())), "first": first})

@@ -46,8 +46,10 @@ class Scoring:
                 self._clock.advance(elapsed)
                 self._meter(key, scores, calls)
             return scores
-        price = reading_cost(verifier, len(prompt.token_ids) + completion.generated_tokens, 0) or 0.0
-        left = account.left().flops
+        price, left = 0.0, None
+        if account.priced:
+            price = reading_cost(verifier, len(prompt.token_ids) + completion.generated_tokens, 0) or 0.0
+            left = account.left().flops
         if self._clock.expired or (left is not None and price > left and not math.isclose(price, left)):
             account.overdraw()
             return StepScores((), None, error="time was up" if self._clock.expired else "the budget was spent")

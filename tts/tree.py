@@ -147,9 +147,12 @@ class Tree:
 
     def _ask(self, parents: Sequence[Path]) -> list[Running | None]:
         """A call for each parent, one that was foreseen or a new one; None where the budget ends."""
-        early = [calls.pop(0) if (calls := self._early.get(p.prompt.token_ids)) else None for p in parents]
+        early: list[Running | None] = [None] * len(parents)
+        if self._early:
+            early = [calls.pop(0) if (calls := self._early.get(p.prompt.token_ids)) else None for p in parents]
         missing = [p for p, call in zip(parents, early, strict=True) if call is None]
-        fresh = iter(self._session.submit([p.prompt for p in missing], [self._sampling(p) for p in missing]))
+        sampling = {id(p): self._sampling(p) for p in {id(p): p for p in missing}.values()}
+        fresh = iter(self._session.submit([p.prompt for p in missing], [sampling[id(p)] for p in missing]))
         return [call or next(fresh) for call in early]
 
     def _sampling(self, path: Path) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from tts.flops import Cost
@@ -20,6 +20,7 @@ Finish = Literal["stop", "length", "abort"]
 Status = Literal["ok", "over_budget", "error"]
 GradeStatus = Literal["ok", "target_unparsed", "no_answer", "answer_unparsed", "timeout", "too_large"]
 Phase = Literal["sleep", "test"]
+Count = TypeVar("Count", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +228,17 @@ class Usage:
 
     def add(self, other: Usage) -> None:
         """Add `other` in place; an unknown (None) summand makes the sum unknown."""
-        for name in Usage.__slots__:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            setattr(self, name, None if mine is None or theirs is None else mine + theirs)
+        self.prompt_tokens += other.prompt_tokens
+        self.cached_tokens = _sum(self.cached_tokens, other.cached_tokens)
+        self.generated_tokens += other.generated_tokens
+        self.wasted_tokens += other.wasted_tokens
+        self.verifier_tokens += other.verifier_tokens
+        self.verifier_cached_tokens += other.verifier_cached_tokens
+        self.calls += other.calls
+        self.unaccounted_calls += other.unaccounted_calls
+        self.flops = _sum(self.flops, other.flops)
+        self.queue_seconds += other.queue_seconds
+        self.seconds += other.seconds
 
     @classmethod
     def sum(cls, parts: Iterable[Usage]) -> Usage:
@@ -238,6 +247,10 @@ class Usage:
         for part in parts:
             whole.add(part)
         return whole
+
+
+def _sum(one: Count | None, other: Count | None) -> Count | None:
+    return None if one is None or other is None else one + other
 
 
 class Engine(Protocol):

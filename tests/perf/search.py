@@ -9,9 +9,9 @@ of what the engine can do. Caches are emptied before each. Per row: problems a m
 time, and of the time in which the policy had work), occupancy (running sequences over the maximum, while problems were
 still waiting), the share of the time in which the verifier had work, and CPU seconds of our process, the policy's and
 the verifier's. vLLM's own front ends run in our process: what is ours alone is told by looking, every 5 ms of CPU time,
-whether the innermost frame that is tts's or vLLM's is tts's. Ratios are printed over all the time and
-over the time in which the policy had work: on CPU two engines share a few cores, and what the verifier takes of them is
-not the schedule's doing.
+whether the innermost function that is tts's or vLLM's is tts's; `--profile` keeps what was seen. Ratios are printed
+over all the time and over the time in which the policy had work: on CPU two engines share a few cores, and what the
+verifier takes of them is not the schedule's doing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import asyncio
 import json
 import math
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Sequence
@@ -31,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+
+from stacks import Profile
 
 from tts import benchmarks, engines
 from tts.engines.scorer import VLLMScorer
@@ -66,30 +67,6 @@ class Busy:
         self._open -= 1
         if self._open == 0:
             self.seconds += time.monotonic() - self._since
-
-
-class Whose:
-    """How much of this thread's CPU time is spent in code of ours, and not in vLLM's."""
-
-    def __enter__(self) -> Whose:
-        self._ours = self._all = 0
-        signal.signal(signal.SIGPROF, self._look)
-        signal.setitimer(signal.ITIMER_PROF, 0.005, 0.005)
-        self._began = time.thread_time()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, signal.SIG_IGN)
-        self.seconds = (time.thread_time() - self._began) * self._ours / max(1, self._all)
-
-    def _look(self, _: int, frame: Any) -> None:
-        if frame is None or frame.f_code.co_filename.endswith("selectors.py"):  # another thread was at work
-            return
-        while frame is not None and (whose := frame.f_globals["__name__"].partition(".")[0]) not in ("tts", "vllm"):
-            frame = frame.f_back
-        self._all += 1
-        self._ours += frame is None or whose == "tts"
 
 
 class WatchedEngine:
@@ -218,6 +195,7 @@ class Row:
     alone: float
     right: int
     wasted: int
+    profile: Profile
 
     @property
     def rate(self) -> float:
@@ -285,7 +263,8 @@ async def measure(
             setup = Setup(engine, journal, checker, verifier, Sampling(max_tokens=256), Budget(), 0, "cot", extract)
             cpu = (time.process_time(), *map(cpu_of, pids))
             began = time.monotonic()
-            with Whose() as whose:
+            profile = Profile()
+            with profile.following():
                 await evaluate(
                     examples, strategy, setup, concurrency=concurrency, write=records.append, watch=watch, stop=Stop()
                 )
@@ -295,8 +274,9 @@ async def measure(
     return Row(
         name, seconds, len(records), total["generated_tokens"], engine.busy.seconds, scorer.busy.seconds,
         watch.occupancy(), total["verifier_tokens"], total["verifier_tokens"] - total["verifier_cached_tokens"],
-        (after[0] - cpu[0], after[1] - cpu[1], after[2] - cpu[2]), whose.seconds,
+        (after[0] - cpu[0], after[1] - cpu[1], after[2] - cpu[2]), profile.seconds_outside("vllm"),
         sum(r["grade"]["correct"] is True for r in records), total["wasted_tokens"],
+        profile,
     )  # fmt: skip
 
 
@@ -316,6 +296,7 @@ async def main() -> None:
         "--after", type=Path, help="file to wait for once the engines are up, so that others start beside"
     )
     parser.add_argument("--compile", action="store_true", help="let vLLM compile the models")
+    parser.add_argument("--profile", type=Path, help="folder for each row's profile of our process")
     a = parser.parse_args()
     benchmark = benchmarks.load(a.benchmark)
     examples = benchmarks.select(benchmark.examples, str(a.problems))
@@ -364,6 +345,10 @@ async def main() -> None:
                 rows[name] = await measure(
                     name, strategy, concurrency, engine, verifier, scorer, chosen, pids, benchmark.extract
                 )
+                if a.profile:
+                    a.profile.mkdir(parents=True, exist_ok=True)
+                    found = json.dumps(rows[name].profile.shares(), indent=1)
+                    (a.profile / f"{name.replace(' ', '-')}.json").write_text(found)
                 if name != "warm-up":
                     print(rows[name].line(), flush=True)
         finally:

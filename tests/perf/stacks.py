@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any
+
+WAITING = "selectors"
+"""Where the event loop waits: what takes processor time then is another thread."""
 
 
 class Profile:
@@ -17,37 +20,50 @@ class Profile:
     (A thread that looks at the main thread's frame would see mostly those calls that let go of the interpreter's lock.)
     """
 
-    def __init__(self, every: float = 0.002) -> None:
-        self.every, self.samples = every, 0
-        self.own, self.total = Counter[str](), Counter[str]()
+    def __init__(self, every: float = 0.005) -> None:
+        self.every, self.seconds = every, 0.0
+        """Between two looks, and of this thread's time in all."""
+        self.stacks = Counter[tuple[str, ...]]()
+        """How often each was seen: functions as `module:name`, the innermost first."""
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         names = []
         while frame is not None:
-            code = frame.f_code
-            names.append(f"{'/'.join(Path(code.co_filename).parts[-3:])}:{code.co_name}")
+            names.append(f"{frame.f_globals.get('__name__')}:{frame.f_code.co_qualname}")
             frame = frame.f_back
-        if names:
-            self.samples += 1
-            self.own[names[0]] += 1
-            self.total.update(set(names))
+        if names and not names[0].startswith(WAITING):
+            self.stacks[tuple(names)] += 1
 
     @contextlib.contextmanager
     def following(self) -> Iterator[None]:
         before = signal.signal(signal.SIGPROF, self._note)
         signal.setitimer(signal.ITIMER_PROF, self.every, self.every)
+        began = time.thread_time()
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.signal(signal.SIGPROF, before)
+            self.seconds += time.thread_time() - began
+
+    def seconds_outside(self, package: str) -> float:
+        """This thread's seconds in which the innermost function that is ours or of `package` was not the latter's."""
+        theirs = 0
+        for stack, count in self.stacks.items():
+            owners = (name.partition(":")[0].partition(".")[0] for name in stack)
+            theirs += count * (next((o for o in owners if o in ("tts", package)), "tts") == package)
+        return self.seconds * (1 - theirs / max(1, self.stacks.total()))
 
     def shares(self, most: int = 60) -> dict[str, Any]:
         """Shares of the samples: of functions themselves, and with all they called."""
+        own, total, samples = Counter[str](), Counter[str](), self.stacks.total()
+        for stack, count in self.stacks.items():
+            own[stack[0]] += count
+            total.update(dict.fromkeys(stack, count))
         return {
-            "samples": self.samples,
+            "samples": samples,
             **{
-                kind: {name: round(count / max(1, self.samples), 4) for name, count in counted.most_common(most)}
-                for kind, counted in (("own", self.own), ("total", self.total))
+                kind: {name: round(count / max(1, samples), 4) for name, count in counted.most_common(most)}
+                for kind, counted in (("own", own), ("total", total))
             },
         }

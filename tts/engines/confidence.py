@@ -17,11 +17,11 @@ def self_certainty(listed: Sequence[Sequence[float]], vocabulary: int) -> float 
     is taken as spread evenly over the rest of the vocabulary, which makes this a lower bound; with k equal to
     the vocabulary it is exact. None without positions.
     """
+    if not listed:
+        return None
     import numpy as np
 
     table = np.maximum(np.array(listed, dtype=np.float64), FLOOR)
-    if table.size == 0:
-        return None
     total = table.sum(axis=1)
     others = vocabulary - table.shape[1]
     if others > 0:
@@ -36,11 +36,11 @@ def mean_entropy(listed: Sequence[Sequence[float]], vocabulary: int) -> float | 
     The probability that the k most likely tokens leave is taken as spread evenly over the rest, which makes this an
     upper bound; with k equal to the vocabulary it is exact. None without positions.
     """
+    if not listed:
+        return None
     import numpy as np
 
     table = np.maximum(np.array(listed, dtype=np.float64), FLOOR)
-    if table.size == 0:
-        return None
     shares = np.exp(table)
     total = -(shares * table).sum(axis=1)
     others = vocabulary - table.shape[1]

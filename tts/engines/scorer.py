@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,13 @@ class VLLMScorer:
         from vllm import PoolingParams
         from vllm.inputs import tokens_input
 
-        self._pooling_params, self._tokens_input = PoolingParams, tokens_input
+        self._params = cache(
+            lambda cached: PoolingParams(
+                task="token_classify", use_activation=False, skip_reading_prefix_cache=not cached
+            )
+        )
+        """Whether the cache is read → what the engine is asked for: vLLM makes a copy for every request."""
+        self._tokens_input = tokens_input
         config = self._llm.vllm_config
         self.max_model_len: int = config.model_config.max_model_len
         self.cost = cost(config.model_config.hf_config.to_dict())
@@ -91,9 +98,7 @@ class VLLMScorer:
     async def classify(
         self, token_ids: Sequence[int], positions: Sequence[int], request_id: str, *, cached: bool = True
     ) -> Reading:
-        params = self._pooling_params(
-            task="token_classify", use_activation=False, skip_reading_prefix_cache=not (cached and self.cached)
-        )
+        params = self._params(cached and self.cached)
         tokens = self._tokens_input(list(token_ids))
         last = await last_output(self._llm, self._llm.encode(tokens, params, request_id), "the verifier")
         data = last.outputs.data

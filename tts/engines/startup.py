@@ -129,12 +129,25 @@ def start(model: str, given: Mapping[str, Any], log: Path, totals: dict[str, int
             from vllm.v1.engine.async_llm import AsyncLLM
 
             checked = _checked(AsyncEngineArgs, model, engine_arguments(model, given))
-            with _in_one_process(checked) if on_cpu() else contextlib.nullcontext():
+            # Returned at once: whatever keeps this frame alive would keep an engine that has a name in it.
+            with _environment_kept(), _in_one_process(checked) if on_cpu() else contextlib.nullcontext():
                 return AsyncLLM.from_engine_args(checked, stat_loggers=[_counting(totals)])
     except ImportError as error:
         raise EngineUnavailable(f"this vLLM cannot be used: {error}", "tts doctor says what is missing") from error
     except (Exception, SystemExit) as error:
         raise start_failure(error, model, log) from error
+
+
+@contextlib.contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Once an engine is there, what vLLM looks up in the environment is kept: some of it is asked for at every token,
+    and only in its other processes does vLLM keep it by itself. A next engine reads it anew.
+    """
+    from vllm import envs
+
+    envs.disable_envs_cache()
+    yield
+    envs.enable_envs_cache()
 
 
 @contextlib.contextmanager

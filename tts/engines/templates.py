@@ -10,6 +10,8 @@ from tts.errors import InputError
 from tts.types import Message, Prompt
 
 PLAIN_NOTE = "the tokenizer has no chat template: prompts are plain text"
+SHORT = 64
+"""Token ids, of which the text is kept for the next time."""
 
 
 class ChatTemplate:
@@ -21,9 +23,11 @@ class ChatTemplate:
         self._arguments = dict(arguments)
         # What `decode` calls once it has looked at the type of every id, which takes longer than the decoding.
         self._decode = getattr(tokenizer, "_decode", tokenizer.decode)
-        # A search asks for the same prompt, and a verifier for the same steps, again and again.
+        # A search asks for the same prompt, a verifier for the same steps, and both for the same ends of responses,
+        # again and again.
         self._rendered = lru_cache(maxsize=1024)(self._render)
         self._encoded = lru_cache(maxsize=8192)(self._encode)
+        self._spelled = lru_cache(maxsize=8192)(self._spell)
         self._spoken = lru_cache(maxsize=1024)(self._transcript)
 
     def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
@@ -73,6 +77,9 @@ class ChatTemplate:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of generated tokens, special tokens left out."""
+        return self._spelled(tuple(token_ids)) if len(token_ids) <= SHORT else self._spell(token_ids)
+
+    def _spell(self, token_ids: Sequence[int]) -> str:
         text: str = self._decode(list(token_ids), skip_special_tokens=True)
         return text
 

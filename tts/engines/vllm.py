@@ -6,9 +6,11 @@ Carries 0.26 (GPU) to 0.32 (GPU and CPU). Token ids go in and come out; text is 
 from __future__ import annotations
 
 import contextlib
+import copy
 import platform
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,7 @@ class VLLMEngine:
         self._defaults = dict(config.model_config.get_diff_sampling_param())
         self._template = ChatTemplate(self._llm.get_tokenizer(), template)
         self._stops: dict[str, StopTokens] = {}
+        self._params = lru_cache(maxsize=1024)(self._make_params)
         self._arguments = dict(arguments)
         self._version = version
         if self._template.plain:
@@ -84,7 +87,8 @@ class VLLMEngine:
         self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
     ) -> Completion:
         stops = {stop: self._stop_tokens(stop) for stop in sampling.stop}
-        params = self._params(sampling, stops, seed)
+        params = copy.copy(self._params(sampling))
+        params.seed = seed
         tokens = self._tokens_input(list(prompt.token_ids))
         outputs = self._llm.generate(tokens, params, request_id, priority=priority)
         watched = None
@@ -109,7 +113,9 @@ class VLLMEngine:
         pairs = list(zip(prompt.token_ids, last.prompt_logprobs, strict=True))[start:]
         return [float(row[token].logprob) for token, row in pairs]
 
-    def _params(self, sampling: Sampling, stops: Mapping[str, StopTokens], seed: int) -> Any:
+    def _make_params(self, sampling: Sampling) -> Any:
+        """vLLM's form of it, without a seed."""
+        stops = [self._stop_tokens(stop) for stop in sampling.stop]
         asked = {
             name: value
             for name in ("temperature", "top_p", "top_k", "min_p")
@@ -117,13 +123,12 @@ class VLLMEngine:
         }
         defaults = {name: self._defaults[name] for name in GENERATION_DEFAULTS if name in self._defaults}
         thinking = {} if sampling.thinking_tokens is None else {"thinking_token_budget": sampling.thinking_tokens}
-        spelled = [stop for stop, (_, alone) in stops.items() if not alone]
+        spelled = [stop for stop, (_, alone) in zip(sampling.stop, stops, strict=True) if not alone]
         params = self._sampling_params(
             **{**defaults, **asked, **thinking},
-            seed=seed,
             max_tokens=sampling.max_tokens,
             stop=spelled,
-            stop_token_ids=sorted(set().union(*(ids for ids, _ in stops.values()))),
+            stop_token_ids=sorted(set().union(*(ids for ids, _ in stops))),
             include_stop_str_in_output=True,
             ignore_eos=sampling.ignore_eos,
             logprobs=sampling.top_logprobs,

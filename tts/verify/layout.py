@@ -37,7 +37,7 @@ class Layout:
 
 def split_steps(text: str, step: str) -> list[str]:
     """The steps of a response, without the text that ends them and the blanks around."""
-    return [s.strip() for s in text.split(step) if s.strip()]
+    return [said for s in text.split(step) if (said := s.strip())]
 
 
 def lay_out(card: RewardCard, tokens: Tokens, problem: Problem, prompt: Prompt, steps: Sequence[str]) -> Layout:
@@ -58,10 +58,9 @@ def lay_out(card: RewardCard, tokens: Tokens, problem: Problem, prompt: Prompt, 
         return Layout(head, (_outcome(card, tokens, turns, start, steps),))
     end = tokens.encode(card.separator)
     pieces = []
-    before = between = ""
-    for step in steps:
-        pieces.append((*encode_after(tokens, before, between + step), *end))
-        before, between = card.separator, card.between
+    for index, step in enumerate(steps):
+        said = encode_after(tokens, card.separator, end, card.between + step) if index else tokens.encode(step)
+        pieces.append((*said, *end))
     return Layout(head, tuple(pieces))
 
 
@@ -108,7 +107,9 @@ def _as_turns(card: RewardCard, tokens: Tokens, turns: tuple[Message, ...], step
     return Layout((), tuple(pieces))
 
 
-def encode_after(tokens: Tokens, before: str, text: str) -> tuple[int, ...]:
-    """Token ids of a text where it follows `before`: a tokenizer may begin a text with a blank of its own."""
-    ids, anchor = tokens.encode(before + text), tokens.encode(before) if before else ()
+def encode_after(tokens: Tokens, before: str, anchor: tuple[int, ...], text: str) -> tuple[int, ...]:
+    """Token ids of a text where it follows `before`, whose own are `anchor`: a tokenizer may begin a text with a blank
+    of its own.
+    """
+    ids = tokens.encode(before + text)
     return ids[len(anchor) :] if ids[: len(anchor)] == anchor else tokens.encode(text)

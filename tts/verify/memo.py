@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 
 CAPACITY = 1 << 17
 """Scores kept; about 25 MB."""
 
 
-def prefix_keys(head: Sequence[int], pieces: Iterable[Sequence[int]]) -> list[bytes]:
+def prefix_keys(head: tuple[int, ...], pieces: Iterable[tuple[int, ...]]) -> list[bytes]:
     """A key for each piece: a hash of all token ids up to its end, each made from the one before it."""
     key = _hash(b"", head)
     keys = []
@@ -21,7 +22,8 @@ def prefix_keys(head: Sequence[int], pieces: Iterable[Sequence[int]]) -> list[by
     return keys
 
 
-def _hash(before: bytes, token_ids: Sequence[int]) -> bytes:
+@lru_cache(maxsize=1 << 14)
+def _hash(before: bytes, token_ids: tuple[int, ...]) -> bytes:
     return hashlib.blake2b(before + array("I", token_ids).tobytes(), digest_size=16).digest()
 
 

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Protocol
 
 from tts.errors import EngineUnavailable, RequestError
@@ -117,18 +117,19 @@ class RewardVerifier:
         return replace(layout, pieces=layout.pieces[:kept]), len(steps) - kept
 
     async def _read(
-        self, head: Sequence[int], pieces: Sequence[Sequence[int]], request_id: str
+        self, head: tuple[int, ...], pieces: Sequence[tuple[int, ...]], request_id: str
     ) -> tuple[tuple[float, ...], int, int]:
         """The score at the end of each piece; how many tokens were read for them, and how many of those were cached."""
         keys = prefix_keys(head, pieces)
         ends = list(accumulate((len(p) for p in pieces), initial=len(head) - 1))[1:]
-        ids = [i for piece in (head, *pieces) for i in piece]
+        ids = list(chain(head, *pieces))
         known: dict[int, float] = {}
+        missing = list(range(len(keys)))
         tokens = cached = 0
         reread = False
         while True:
-            known |= {i: s for i, k in enumerate(keys) if i not in known and (s := self._memo.get(k)) is not None}
-            missing = [i for i in range(len(keys)) if i not in known]
+            known |= {i: score for i in missing if (score := self._memo.get(keys[i])) is not None}
+            missing = [i for i in missing if i not in known]
             if not missing:
                 return tuple(known[i] for i in range(len(keys))), tokens, cached
             others = [self._in_flight[keys[i]] for i in missing if keys[i] in self._in_flight]
