@@ -37,12 +37,12 @@ class Scoring:
         return self._setup.verifier
 
     async def rate(self, prompt: Prompt, completion: Completion, session: Session, calls: Calls) -> StepScores:
-        """One completion's scores, from the journal or the verifier, charged as `calls` are."""
+        """One completion's scores, from the journal or the verifier, charged as `calls` are: equal texts once."""
         verifier, journal, account, draws = self.verifier, self._setup.journal, calls.account, calls.draws
         key = score_key(verifier.key, session.problem, prompt, completion.text) if verifier.key is not None else None
         if key and (known := journal.lookup_score(key, self._setup.budget.seconds)) is not None:
             scores, elapsed = known
-            if key not in draws.rewound:
+            if key not in draws.paid:
                 self._clock.advance(elapsed)
                 self._meter(key, scores, calls)
             return scores
@@ -64,10 +64,12 @@ class Scoring:
         finally:
             self.in_flight.discard(request_id)
             account.reserve(0, 0, -price)
+        # Where an equal text was read at the same time, its row has what that took.
+        again = key in draws.paid and not scores.tokens
         self._meter(key, scores, calls)
         if scores.value is None or not all(map(math.isfinite, (scores.value, *scores.steps))):
             return replace(scores, steps=(), value=None, error=scores.error or "a score that is not a number")
-        if key:
+        if key and not again:
             await journal.scored(key, scores, self._clock.elapsed)
         return scores
 
