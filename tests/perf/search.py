@@ -252,6 +252,7 @@ async def measure(
     examples: Sequence[Any],
     pids: tuple[list[int], list[int]],
     extract: tuple[str, ...],
+    sampling: Sampling,
 ) -> Row:
     await engine._llm.reset_prefix_cache()
     await scorer._llm.reset_prefix_cache()
@@ -260,7 +261,7 @@ async def measure(
     watch = Watch(engine, len(examples))
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
         async with CheckerPool() as checker:
-            setup = Setup(engine, journal, checker, verifier, Sampling(max_tokens=256), Budget(), 0, "cot", extract)
+            setup = Setup(engine, journal, checker, verifier, sampling, Budget(), 0, "cot", extract)
             cpu = (time.process_time(), *map(cpu_of, pids))
             began = time.monotonic()
             profile = Profile()
@@ -295,6 +296,7 @@ async def main() -> None:
     parser.add_argument(
         "--after", type=Path, help="file to wait for once the engines are up, so that others start beside"
     )
+    parser.add_argument("--no-logprobs", action="store_true", help="ask for no log-probabilities, on any schedule")
     parser.add_argument("--compile", action="store_true", help="let vLLM compile the models")
     parser.add_argument("--profile", type=Path, help="folder for each row's profile of our process")
     a = parser.parse_args()
@@ -322,6 +324,7 @@ async def main() -> None:
         while a.after and not a.after.exists():
             time.sleep(0.1)
         engine, scorer = WatchedEngine(policy), WatchedScorer(opened)
+        sampling = Sampling(max_tokens=256, top_logprobs=None if a.no_logprobs else 0)
         shape = {"n": a.n, "width": a.width}
         plans: list[tuple[str, Strategy, int, Any]] = [
             ("warm-up", BeamSearch(**shape), many, "cached"),
@@ -343,7 +346,7 @@ async def main() -> None:
                 verifier = {"cached": RewardVerifier, "rescoring": Rescoring}.get(kind, lambda *_: None)(card, scorer)
                 chosen = examples[:many] if name == "warm-up" else examples
                 rows[name] = await measure(
-                    name, strategy, concurrency, engine, verifier, scorer, chosen, pids, benchmark.extract
+                    name, strategy, concurrency, engine, verifier, scorer, chosen, pids, benchmark.extract, sampling
                 )
                 if a.profile:
                     a.profile.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ bench nano 300 nano --model nano --until 200 $nano
 arrived "$small" small
 bench small 600 small --model "$small" --until 480 --rate 30000
 
-step nano-search 420 python3 ../search.py --problems 128 --max-num-seqs 512 --only barrier "+" self \
+step nano-search 420 python3 ../search.py --problems 128 --max-num-seqs 512 --no-logprobs \
     -M kv_cache_memory_bytes=4000000000 -M 'compilation_config={"cudagraph_capture_sizes":[1,2,4,8,16,32,64,128,192,256,384,512]}'
 
 arrived "$model" baseline scaling options
