@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 LAYERS = [
-    {"types", "errors", "waiting"},
+    {"types", "errors", "waiting", "collector"},
     {
         "catalog",
         "selection",
