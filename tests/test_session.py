@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -332,28 +331,35 @@ def test_scores_are_metered_and_computed_once(sessions: Any, tmp_path: Path) -> 
     assert replayed.verifier_tokens == 20
 
 
-def test_an_equal_text_is_charged_once_in_a_life_and_in_the_next(sessions: Any, tmp_path: Path) -> None:
-    """Whether it comes later, from the journal, or at the same time, and costs nothing because the other is awaited."""
+def test_an_equal_text_is_read_and_charged_once_in_a_life_and_in_the_next(sessions: Any, tmp_path: Path) -> None:
+    """Whether it comes at the same time or later."""
 
-    class Shares(Counts):
+    class Slow(Counts):
         async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
-            read = await super().score(prompt, completion, session, request_id)
-            first = self.asked == 1
-            await asyncio.sleep(0.02 if first else 0.0)
-            return read if first else replace(read, tokens=0, cached_tokens=0)
+            await asyncio.sleep(0.01)
+            return await super().score(prompt, completion, session, request_id)
 
     async def main(verifier: Counts) -> int:
         async with sessions(ten, verifier=verifier, journal=tmp_path / "j.sqlite") as session:
             prompt = session.ask(session.problem)
-            await session.score(prompt, [Completion("one two", "stop")] * 2)
+            await session.score(prompt, [Completion("one two", "stop")] * 3)
             await session.score(prompt, [Completion("one two", "stop")])
             return int(session.usage.verifier_tokens)
 
-    verifier = Shares()
-    assert asyncio.run(main(verifier)) == 10
-    assert verifier.asked == 2
-    assert asyncio.run(main(verifier)) == 10
-    assert verifier.asked == 2
+    verifier = Slow()
+    assert [asyncio.run(main(verifier)) for _ in range(2)] == [10, 10]
+    assert verifier.asked == 1
+
+
+def test_an_equal_text_does_not_wait_for_one_that_failed(sessions: Any) -> None:
+    async def main(verifier: Counts) -> list[StepScores]:
+        async with sessions(ten, verifier=verifier) as session:
+            asked = [Completion(text, "stop") for text in ("refused", "refused", "one two")]
+            return list(await session.score(session.ask(session.problem), asked))
+
+    verifier = Counts()
+    assert [s.value for s in asyncio.run(main(verifier))] == [None, None, 0.2]
+    assert verifier.asked == 3
 
 
 def test_what_cannot_be_scored_has_an_error_and_no_value(sessions: Any) -> None:

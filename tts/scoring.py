@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ class Scoring:
         self.in_flight: set[str] = set()
         self._setup, self._name, self._clock = setup, name, clock
         self._begun = 0
+        self._readings: dict[bytes, asyncio.Future[None]] = {}
+        """What is being read, by key: an equal text waits for it."""
 
     @property
     def verifier(self) -> Verifier:
@@ -37,15 +40,32 @@ class Scoring:
         return self._setup.verifier
 
     async def rate(self, prompt: Prompt, completion: Completion, session: Session, calls: Calls) -> StepScores:
-        """One completion's scores, from the journal or the verifier, charged as `calls` are: equal texts once."""
-        verifier, journal, account, draws = self.verifier, self._setup.journal, calls.account, calls.draws
+        """One completion's scores, from the journal or the verifier, charged as `calls` are. Equal texts are read and
+        charged once.
+        """
+        verifier, journal, draws = self.verifier, self._setup.journal, calls.draws
         key = score_key(verifier.key, session.problem, prompt, completion.text) if verifier.key is not None else None
-        if key and (known := journal.lookup_score(key, self._setup.budget.seconds)) is not None:
+        if key is None:
+            return await self._read(None, prompt, completion, session, calls)
+        while (reading := self._readings.get(key)) is not None:
+            await asyncio.wait([reading])
+        if (known := journal.lookup_score(key, self._setup.budget.seconds)) is not None:
             scores, elapsed = known
             if key not in draws.paid:
                 self._clock.advance(elapsed)
                 self._meter(key, scores, calls)
             return scores
+        self._readings[key] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._read(key, prompt, completion, session, calls)
+        finally:
+            self._readings.pop(key).set_result(None)
+
+    async def _read(
+        self, key: bytes | None, prompt: Prompt, completion: Completion, session: Session, calls: Calls
+    ) -> StepScores:
+        """The verifier's scores, in the journal before they are returned."""
+        verifier, account = self.verifier, calls.account
         price, left = 0.0, None
         if account.priced:
             price = reading_cost(verifier, len(prompt.token_ids) + completion.generated_tokens, 0) or 0.0
@@ -64,13 +84,11 @@ class Scoring:
         finally:
             self.in_flight.discard(request_id)
             account.reserve(0, 0, -price)
-        # Where an equal text was read at the same time, its row has what that took.
-        again = key in draws.paid and not scores.tokens
         self._meter(key, scores, calls)
         if scores.value is None or not all(map(math.isfinite, (scores.value, *scores.steps))):
             return replace(scores, steps=(), value=None, error=scores.error or "a score that is not a number")
-        if key and not again:
-            await journal.scored(key, scores, self._clock.elapsed)
+        if key:
+            await self._setup.journal.scored(key, scores, self._clock.elapsed)
         return scores
 
     def _meter(self, key: bytes | None, s: StepScores, calls: Calls) -> None:
