@@ -178,7 +178,7 @@ def test_best_of_n_by_a_verifier(sessions: Any, select: str, answer: str) -> Non
 
     solution, usage = asyncio.run(main())
     assert solution.answer == answer
-    assert usage.verifier_tokens == 21
+    assert usage.verifier_tokens == 14  # two texts: equal ones are read once
     assert [c.scores["likes:steps"] for c in solution.candidates] == [
         [0.2, c.scores["likes"]] for c in solution.candidates
     ]
