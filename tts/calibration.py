@@ -18,6 +18,7 @@ from typing import Any
 from tts.errors import InputError
 from tts.metrics import best_at_k, ladder, maj_at_k, weighted_at_k
 from tts.policy import Bin, BudgetOf, Choice, Measure, Policy, doubt, entropy
+from tts.stopping import stops_early
 from tts.store import read_manifest, read_records
 
 POOLED = ("self-consistency", "best-of-n", "single")
@@ -140,7 +141,7 @@ def read_pools(run: Path) -> tuple[dict[str, Pool], str | None]:
         InputError: its samples are not independent.
     """
     identity = read_manifest(run)["identity"]
-    if identity["strategy"] not in POOLED or identity["options"].get("stop", "never") != "never":
+    if identity["strategy"] not in POOLED or stops_early(identity):
         raise InputError(f"{run} is no pool of independent samples", "the first RUN is of -s best-of-n, all n drawn")
     verifier = identity["verifier"]
     pools: dict[str, Pool] = {}

@@ -9,6 +9,7 @@ from typing import Any
 from tts.evaluate import usage_columns
 from tts.metrics import pools, summarise
 from tts.stats import Estimate, estimate
+from tts.stopping import stops_early
 from tts.store import read_json, read_manifest, read_records
 from tts.types import Usage
 
@@ -67,8 +68,7 @@ def summary(run: Path) -> dict[str, Any]:
 
 def by_outcome(manifest: Mapping[str, Any]) -> bool:
     """Whether a problem's samples decided how many more were drawn: by a stopping rule, or an allocation."""
-    stopped = manifest.get("identity", {}).get("options", {}).get("stop", "never") != "never"
-    return stopped or "adaptive" in manifest.get("budget", "").split()
+    return stops_early(manifest.get("identity", {})) or "adaptive" in manifest.get("budget", "").split()
 
 
 PER_CORRECT = {"tokens": "generated_tokens", "flops": "flops", "seconds": "seconds"}

@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 Rule = Literal["never", "certain", "beta", "window"]
+
+
+def stops_early(identity: Mapping[str, Any]) -> bool:
+    """Whether the run of this identity had a rule other than never."""
+    return bool(identity.get("options", {}).get("stop", "never") != "never")
 
 
 def leaders(votes: Sequence[float]) -> tuple[float, float]:

@@ -6,11 +6,18 @@ import json
 import math
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 Z95 = 1.959964
+
+
+def wait_for(file: Path | None) -> None:
+    """Until the file is there, where one is given: for engines that start together and are measured in turn."""
+    while file and not file.exists():
+        time.sleep(0.1)
 
 
 def evaluate(problems: Path | str, output: Path, words: list[Any]) -> dict[str, Any]:

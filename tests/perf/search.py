@@ -31,6 +31,7 @@ from typing import Any
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 
+from runs import wait_for
 from stacks import Profile
 
 from tts import benchmarks, engines
@@ -321,8 +322,7 @@ async def main() -> None:
         opened = await VLLMScorer.open(card, engines.VERIFIER_SHARE, Path(folder) / "verifier.log")
         pids = (first, [pid for pid in children(os.getpid()) if pid not in first])
         print("engines up", flush=True)
-        while a.after and not a.after.exists():
-            time.sleep(0.1)
+        wait_for(a.after)
         engine, scorer = WatchedEngine(policy), WatchedScorer(opened)
         sampling = Sampling(max_tokens=256, top_logprobs=None if a.no_logprobs else 0)
         shape = {"n": a.n, "width": a.width}

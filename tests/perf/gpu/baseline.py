@@ -21,7 +21,6 @@ os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
 
 from cells import LENGTH, SAMPLING, local
 from machine import GRAPHS, engine_arguments, machine
-from watching import wait_for
 
 MOST_WARM = 512
 """Requests of the warm-up at most."""
@@ -65,6 +64,7 @@ def main() -> None:
     from vllm import LLM
 
     sys.path.append(str(Path(__file__).parents[1]))
+    from runs import wait_for
     from throughput import requests
 
     from tts import nano

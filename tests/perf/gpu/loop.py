@@ -17,7 +17,7 @@ from cells import LENGTH, PHASES, SAMPLING, Cell, local
 from extras import one_chain, write_queries
 from machine import engine_arguments, machine
 from table import HEAD, line, row
-from watching import filled, occupancy, wait_for
+from watching import filled, occupancy
 
 from tts import benchmarks, engines
 from tts.errors import RunStopped
@@ -30,6 +30,7 @@ from tts.types import Engine
 from tts.verify.pool import CheckerPool
 
 sys.path.append(str(Path(__file__).parents[1]))
+from runs import wait_for
 from stacks import Profile
 
 SCORING = 512

@@ -50,11 +50,6 @@ def filled(series: list[dict[str, float]], most: int) -> dict[str, float]:
     return {"whole": share(series[0], series[-1]), "middle": share(series[cut], series[-1 - cut])}
 
 
-def wait_for(file: Path | None) -> None:
-    while file and not file.exists():
-        time.sleep(0.1)
-
-
 def gpu() -> dict[str, str] | None:
     """What the driver says of the GPU in use; None where there is no driver."""
     if shutil.which("nvidia-smi") is None:
