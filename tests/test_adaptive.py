@@ -31,7 +31,7 @@ async def _solve(sessions: Any, strategy: Any, script: Any, **how: Any) -> tuple
         return solution, session.close(), session._setup.engine.counters()
 
 
-@pytest.mark.parametrize(("stop", "after"), [("certain", 17), ("beta", 4), ("window", 5)])
+@pytest.mark.parametrize(("stop", "after"), [("certain", 17), ("likely", 4), ("beta", 4), ("window", 5)])
 def test_the_rest_is_aborted_when_the_rule_fires(sessions: Any, stop: Any, after: int) -> None:
     """One place in the engine: what waits when the rule fires has cost nothing."""
     solution, usage, counters = asyncio.run(_solve(sessions, SelfConsistency(n=32, stop=stop), agree, max_sequences=1))
@@ -44,7 +44,7 @@ def test_the_rest_is_aborted_when_the_rule_fires(sessions: Any, stop: Any, after
     assert usage.prompt_tokens == counters["prompt_tokens"]
 
 
-@pytest.mark.parametrize("stop", ["certain", "beta", "window"])
+@pytest.mark.parametrize("stop", ["certain", "likely", "beta", "window"])
 def test_a_vote_that_stays_open_gets_all_its_samples(sessions: Any, stop: Any) -> None:
     solution, _, _ = asyncio.run(_solve(sessions, SelfConsistency(n=8, stop=stop), disagree))
     assert len(solution.candidates) == 8
@@ -131,7 +131,7 @@ def test_a_full_pool_answers_what_a_rule_would_have_saved(sessions: Any, tmp_pat
     assert len(solution.candidates) == usage.calls == 4
 
 
-@pytest.mark.parametrize("stop", ["certain", "beta", "window"])
+@pytest.mark.parametrize("stop", ["certain", "likely", "beta", "window"])
 @pytest.mark.parametrize("budget", [Budget(tokens=9), Budget(calls=2), Budget(seconds=0.05)], ids=str)
 def test_rules_keep_budgets(sessions: Any, stop: Any, budget: Budget) -> None:
     slow = lambda p, s: Reply("The answer is \\boxed{5}.", latency=3.0 if budget.seconds else 0.0)  # noqa: E731

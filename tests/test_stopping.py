@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from itertools import product
 
 import pytest
 
-from tts.stopping import certain, decided, leads, stops, unanimous
+from tts.stopping import certain, decided, leads, likely, stays_ahead, stops, unanimous
 
 
 def brute_leads(first: int, second: int, steps: int = 20_000) -> float:
@@ -45,6 +47,49 @@ def test_certain_is_what_every_continuation_says(votes: tuple[int, ...], remaini
     assert certain(votes, remaining) == kept
 
 
+def urn(first: int, second: int, remaining: int) -> float:
+    """P(first strictly ahead at the end), draw by draw: the next vote goes as those before did (Laplace's rule)."""
+    if remaining == 0:
+        return float(first > second)
+    chance = (first + 1) / (first + second + 2)
+    ahead, behind = urn(first + 1, second, remaining - 1), urn(first, second + 1, remaining - 1)
+    return chance * ahead + (1 - chance) * behind
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 0), (1, 1), (3, 0), (4, 2), (6, 5)])
+@pytest.mark.parametrize("remaining", range(8))
+def test_staying_ahead_is_an_urn_drawn_to_its_end(first: int, second: int, remaining: int) -> None:
+    assert stays_ahead(first, second, remaining) == pytest.approx(urn(first, second, remaining))
+
+
+def test_likely_stops_before_certain_and_waits_for_no_vote_that_is_left_out() -> None:
+    for votes, remaining in product([(3, 1), (5, 4), (7, 2), (9, 0)], range(12)):
+        drawn = sum(votes)
+        assert likely(votes, drawn, remaining, 0.95) or not certain(votes, remaining)
+    assert not likely([], 3, 5, 0.5)
+    assert likely([5, 2], 7, 6, 0.8)
+    assert not likely([5, 2], 7, 60, 0.99)
+
+
+def test_likely_keeps_its_promise() -> None:
+    """Answers drawn with odds that are drawn themselves: the vote changes after a stop no more often than allowed."""
+    random.seed(1)
+    stopped = changed = saved = 0
+    for _ in range(2000):
+        odds = [random.random() ** 2 for _ in range(4)]
+        answers = random.choices(range(4), odds, k=32)
+        for drawn in range(1, 32):
+            votes = Counter(answers[:drawn])
+            if likely(list(votes.values()), drawn, 32 - drawn, 0.95):
+                whole = Counter(answers)
+                stopped, saved = stopped + 1, saved + 32 - drawn
+                changed += whole[votes.most_common(1)[0][0]] < max(whole.values())
+                break
+    assert stopped > 1500
+    assert changed / stopped < 0.05
+    assert saved / stopped > 12
+
+
 def test_a_window_is_full_disjoint_and_of_one_answer() -> None:
     assert unanimous([2, 2, 2], 3)
     assert not unanimous([1, 2, 2, 2], 3)
@@ -57,5 +102,7 @@ def test_rules_read_classes() -> None:
     assert not stops("never", [0] * 8, 8, 0.95, 3)
     assert stops("certain", [0, 0, 0, -1], 5, 0.95, 3)
     assert not stops("certain", [0, 0, 1], 5, 0.95, 3)
+    assert stops("likely", [0, 0, 0, 0, -1], 8, 0.95, 3)
+    assert not stops("likely", [0, 0, 0, 1, -1], 32, 0.95, 3)
     assert stops("beta", [0, -1, 0, 0, 0], 32, 0.95, 3)
     assert stops("window", [1, 0, 0, 0, 0, 0], 32, 0.95, 3)

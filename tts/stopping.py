@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-Rule = Literal["never", "certain", "beta", "window"]
+Rule = Literal["never", "certain", "likely", "beta", "window"]
 
 
 def stops_early(identity: Mapping[str, Any]) -> bool:
@@ -27,6 +27,34 @@ def certain(votes: Sequence[int], remaining: int) -> bool:
     """Whether the leader stays ahead, without a tie, wherever the `remaining` samples go."""
     first, second = leaders(votes)
     return first > second + remaining
+
+
+def stays_ahead(first: int, second: int, remaining: int) -> float:
+    """P(the leader is still strictly ahead after `remaining` more votes for either of the two).
+
+    With a uniform prior on their split, what the leader gets of them is beta-binomial: as `certain`, but weighing
+    the futures that it only counts.
+    """
+    prior = _log_beta(first + 1, second + 1)
+    needed = max(0, (remaining + second - first) // 2 + 1)
+    return math.fsum(
+        math.comb(remaining, wins) * math.exp(_log_beta(first + 1 + wins, second + 1 + remaining - wins) - prior)
+        for wins in range(needed, remaining + 1)
+    )
+
+
+def _log_beta(a: int, b: int) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def likely(votes: Sequence[int], drawn: int, remaining: int, threshold: float) -> bool:
+    """Whether the vote of all `drawn` + `remaining` samples has this leader with a probability above `threshold`.
+
+    As many of the remaining votes as of those so far (and one more of each) are taken to go to the two in front.
+    """
+    first, second = (int(size) for size in leaders(votes))
+    between = min(remaining, round(remaining * (first + second + 1) / (drawn + 1)))
+    return first > 0 and stays_ahead(first, second, between) > threshold
 
 
 def leads(first: int, second: int) -> float:
@@ -68,6 +96,8 @@ def stops(rule: Rule, classes: Sequence[int], n: int, threshold: float, window: 
     match rule:
         case "certain":
             return certain(votes, n - len(classes))
+        case "likely":
+            return likely(votes, len(classes), n - len(classes), threshold)
         case "beta":
             return decided(votes, threshold)
         case "window":

@@ -25,6 +25,8 @@ from typing import Any
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 
+from runs import wait_for
+
 from tts import benchmarks, stats
 from tts.engines.vllm import VLLMEngine
 from tts.evaluate import Stop, evaluate
@@ -165,6 +167,9 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=0.8)
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--alone", type=int, default=8, help="problems that are solved one at a time")
+    parser.add_argument(
+        "--after", type=Path, help="file to wait for once the engine is up, so that engines start together"
+    )
     parser.add_argument("-M", "--engine-arg", action="append", default=["block_size=32"])
     a = parser.parse_args()
     asyncio.run(work(a))
@@ -176,6 +181,8 @@ async def work(a: argparse.Namespace) -> None:
     arguments = {k: json.loads(v) for k, _, v in (s.partition("=") for s in a.engine_arg)}
     with tempfile.TemporaryDirectory() as folder:
         engine = VLLMEngine(a.model, {"max_num_seqs": 64, **arguments}, {}, Path(folder) / "engine.log")
+        print("engine up", flush=True)
+        wait_for(a.after)
         try:
             async with CheckerPool() as checker:
                 bench = Bench(engine, checker, benchmark, a.temperature)

@@ -8,10 +8,9 @@ path while its siblings are written; then speculation. Self-consistency with the
 of what the engine can do. Caches are emptied before each. Per row: problems a minute, generated tokens a second (of all
 time, and of the time in which the policy had work), occupancy (running sequences over the maximum, while problems were
 still waiting), the share of the time in which the verifier had work, and CPU seconds of our process, the policy's and
-the verifier's. vLLM's own front ends run in our process: what is ours alone is told by looking, every 5 ms of CPU time,
-whether the innermost function that is tts's or vLLM's is tts's; `--profile` keeps what was seen. Ratios are printed
-over all the time and over the time in which the policy had work: on CPU two engines share a few cores, and what the
-verifier takes of them is not the schedule's doing.
+the verifier's, each with vLLM's front end; `--profile` keeps what our process was seen at, every 5 ms of its CPU time.
+Ratios are printed over all the time and over the time in which the policy had work: on CPU two engines share a few
+cores, and what the verifier takes of them is not the schedule's doing.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -193,7 +192,6 @@ class Row:
     read: int
     computed: int
     cpu: tuple[float, float, float]
-    alone: float
     right: int
     wasted: int
     profile: Profile
@@ -213,16 +211,16 @@ class Row:
             f"{self.name:18} {self.seconds:7.1f} {self.rate:9.1f} {self.generated:8}"
             f" {self.generated / self.seconds:7.0f} {self.generated / self.policy_busy:9.0f} {occupied}"
             f" {100 * self.verifier_busy / self.seconds:7.0f}% {self.read:9} {self.computed:9}"
-            f" {self.cpu[0]:6.1f} {self.alone:6.1f} {self.cpu[1]:6.1f} {self.cpu[2]:6.1f} {self.wasted:7}"
+            f" {self.cpu[0]:6.1f} {self.cpu[1]:6.1f} {self.cpu[2]:6.1f} {self.wasted:7}"
             f"  {100 * self.right / self.problems:5.1f} [{100 * low:.1f}, {100 * high:.1f}]"
         )
 
 
 HEAD = (
     "schedule           seconds  problems  tokens tokens/s  per busy  occu- verifier  verifier tokens     CPU seconds"
-    "              accuracy %\n"
+    "       accuracy %\n"
     "                             /minute             all    second  pancy     busy     read  computed   ours"
-    "  alone policy  verif.  wasted  [95 %]"
+    " policy  verif.  wasted  [95 %]"
 )
 
 
@@ -255,8 +253,8 @@ async def measure(
     extract: tuple[str, ...],
     sampling: Sampling,
 ) -> Row:
-    await engine._llm.reset_prefix_cache()
-    await scorer._llm.reset_prefix_cache()
+    await engine.reset_prefix_cache()
+    await scorer.reset_prefix_cache()
     engine.busy, scorer.busy = Busy(), Busy()
     records: list[dict[str, Any]] = []
     watch = Watch(engine, len(examples))
@@ -276,7 +274,7 @@ async def measure(
     return Row(
         name, seconds, len(records), total["generated_tokens"], engine.busy.seconds, scorer.busy.seconds,
         watch.occupancy(), total["verifier_tokens"], total["verifier_tokens"] - total["verifier_cached_tokens"],
-        (after[0] - cpu[0], after[1] - cpu[1], after[2] - cpu[2]), profile.seconds_outside("vllm"),
+        (after[0] - cpu[0], after[1] - cpu[1], after[2] - cpu[2]),
         sum(r["grade"]["correct"] is True for r in records), total["wasted_tokens"],
         profile,
     )  # fmt: skip
@@ -297,7 +295,7 @@ async def main() -> None:
     parser.add_argument(
         "--after", type=Path, help="file to wait for once the engines are up, so that others start beside"
     )
-    parser.add_argument("--no-logprobs", action="store_true", help="ask for no log-probabilities, on any schedule")
+    parser.add_argument("--no-logprobs", action="store_true", help="ask for no log-probabilities, but in a last row")
     parser.add_argument("--compile", action="store_true", help="let vLLM compile the models")
     parser.add_argument("--profile", type=Path, help="folder for each row's profile of our process")
     a = parser.parse_args()
@@ -326,7 +324,7 @@ async def main() -> None:
         engine, scorer = WatchedEngine(policy), WatchedScorer(opened)
         sampling = Sampling(max_tokens=256, top_logprobs=None if a.no_logprobs else 0)
         shape = {"n": a.n, "width": a.width}
-        plans: list[tuple[str, Strategy, int, Any]] = [
+        plans: list[tuple[str, Strategy, int, str | None]] = [
             ("warm-up", BeamSearch(**shape), many, "cached"),
             ("barrier", BarrierBeam(**shape), 1, "rescoring"),
             ("+ side by side", BarrierBeam(**shape), many, "rescoring"),
@@ -335,6 +333,8 @@ async def main() -> None:
             ("+ speculation", BeamSearch(**shape, speculate=True), many, "cached"),
             ("self-consistency", SelfConsistency(n=a.n), many, None),
         ]
+        if a.no_logprobs:
+            plans += [("ours, logprobs", BeamSearch(**shape), many, "cached")]
         rows: dict[str, Row] = {}
         print(f"{a.problems} of {a.benchmark}, n={a.n}, width {a.width}, {many} problems in flight, "
               f"at most {a.max_num_seqs} sequences, {policy.describe()['hardware']}")  # fmt: skip
@@ -345,8 +345,9 @@ async def main() -> None:
                     continue
                 verifier = {"cached": RewardVerifier, "rescoring": Rescoring}.get(kind, lambda *_: None)(card, scorer)
                 chosen = examples[:many] if name == "warm-up" else examples
+                asked = replace(sampling, top_logprobs=0) if "logprobs" in name else sampling
                 rows[name] = await measure(
-                    name, strategy, concurrency, engine, verifier, scorer, chosen, pids, benchmark.extract, sampling
+                    name, strategy, concurrency, engine, verifier, scorer, chosen, pids, benchmark.extract, asked
                 )
                 if a.profile:
                     a.profile.mkdir(parents=True, exist_ok=True)
@@ -377,11 +378,9 @@ def summarise(rows: dict[str, Row]) -> None:
         busy = ours.generated / ours.policy_busy * plain.policy_busy / plain.generated
         print(f"tokens/s, ours over self-consistency: {overall:.2f}; while the policy had work: {busy:.2f}")
     if ours:
-        engines_alone = sum(ours.cpu) - ours.alone
         print(f"verifier's share of the engines' CPU time: {ours.cpu[2] / (ours.cpu[1] + ours.cpu[2]):.0%}")
-        print(f"CPU of our process over the engines': {ours.cpu[0] / (ours.cpu[1] + ours.cpu[2]):.1%}; of our code over"
-              f" the engines' and vLLM's front ends': {ours.alone / engines_alone:.1%}"
-              f" ({1e6 * ours.alone / ours.generated:.0f} µs a generated token)")  # fmt: skip
+        print(f"CPU of our process over the engines': {ours.cpu[0] / (ours.cpu[1] + ours.cpu[2]):.1%}"
+              f" ({1e6 * ours.cpu[0] / ours.generated:.0f} µs a generated token)")  # fmt: skip
     if ours and (ahead := rows.get("+ speculation")):
         faster, wasted = ahead.rate / ours.rate, ahead.wasted / ahead.generated
         print(f"speculation: x {faster:.2f} problems a minute, {wasted:.1%} of the tokens wasted")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import math
 import tempfile
 from collections.abc import Sequence
@@ -139,9 +140,11 @@ async def main() -> None:
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--model", default="nano")
     parser.add_argument("--verifier", default="nano")
+    parser.add_argument("-M", "--engine-arg", action="append", default=[], help="of the policy, over those here")
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        arguments = {"enforce_eager": True, "block_size": 32, "max_num_seqs": 128}
+        given = {k: json.loads(v) for k, _, v in (s.partition("=") for s in a.engine_arg)}
+        arguments = {"enforce_eager": True, "block_size": 32, "max_num_seqs": 128, **given}
         engine = await engines.start(
             "vllm", a.model, arguments=arguments, template={}, base_urls=(), log=Path(folder) / "engine.log",
             may_abort=False, beside_verifier=True,

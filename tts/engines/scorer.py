@@ -6,27 +6,20 @@ pooled, reading the cache is switched on, and the rows that come back are those 
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tts import nano
-from tts.engines.heads import register
-from tts.engines.startup import check_model, installed_version, on_cpu, start
+from tts.engines.apart import Apart
+from tts.engines.startup import check_model, installed_version
 from tts.engines.templates import ChatTemplate
-from tts.engines.vllm import last_output
 from tts.errors import EngineUnavailable, RequestError
 from tts.flops import cost
 from tts.types import Message
 from tts.verify.cards import RewardCard
 from tts.verify.reward import Reading, Scorer
 
-VERIFIER_KV_BYTES = 1 << 30
-CPU_BLOCK = 32
-"""The least that vLLM takes on CPU (its default is 128): cached prefixes are whole blocks, and steps are short."""
 AGREEMENT = 0.1
 """How far a logit read after a cached prefix may lie from the same read in full (relative to 1 + its size), in the
 self-test: bfloat16 alone makes hundredths."""
@@ -43,28 +36,15 @@ class VLLMScorer:
         installed_version()
         path = check_model(folder_of(card.model))
         self._template = ChatTemplate(load_tokenizer(card.model), {})
-        arguments = {**engine_arguments(card, self._template.tokenizer), "gpu_memory_utilization": share}
-        here = {"kv_cache_memory_bytes": VERIFIER_KV_BYTES, "block_size": CPU_BLOCK} if on_cpu() else {}
-        self._totals: Counter[str] = Counter()
-        register()
-        self._llm = start(path, {**here, **arguments, **card.engine}, log, self._totals)
-        from vllm import PoolingParams
-        from vllm.inputs import tokens_input
-
-        self._params = cache(
-            lambda cached: PoolingParams(
-                task="token_classify", use_activation=False, skip_reading_prefix_cache=not cached
-            )
-        )
-        """Whether the cache is read → what the engine is asked for: vLLM makes a copy for every request."""
-        self._tokens_input = tokens_input
-        config = self._llm.vllm_config
-        self.max_model_len: int = config.model_config.max_model_len
-        self.cost = cost(config.model_config.hf_config.to_dict())
+        arguments = {**engine_arguments(card, self._template.tokenizer), "gpu_memory_utilization": share, **card.engine}
+        self._apart = Apart("tts.engines.classifier:Classifier", (path, arguments, log), card.model, log)
+        facts = self._apart.facts
+        self.max_model_len: int = facts["max_model_len"]
+        self.cost = cost(facts["hf_config"])
         self.flops_per_token = self.cost.body if self.cost else None
         self.notes: list[str] = []
-        self.block: int = config.cache_config.block_size
-        self.cached = bool(config.cache_config.enable_prefix_caching)
+        self.block: int = facts["block"]
+        self.cached: bool = facts["cached"]
 
     @classmethod
     async def open(cls, card: RewardCard, share: float, log: Path) -> VLLMScorer:
@@ -93,28 +73,24 @@ class VLLMScorer:
 
     def counters(self) -> Mapping[str, int]:
         """The engine's own totals: prompt_tokens, of which cached_tokens."""
-        return dict(self._totals)
+        return self._apart.totals
 
     async def classify(
         self, token_ids: Sequence[int], positions: Sequence[int], request_id: str, *, cached: bool = True
     ) -> Reading:
-        params = self._params(cached and self.cached)
-        tokens = self._tokens_input(list(token_ids))
-        last = await last_output(self._llm, self._llm.encode(tokens, params, request_id), "the verifier")
-        data = last.outputs.data
-        first = len(token_ids) - len(data)
-        if first != (last.num_cached_tokens or 0):
-            raise RequestError(f"the verifier gave {len(data)} rows for {len(token_ids)} tokens")
-        return Reading({p: data[p - first].float().tolist() for p in positions if p >= first}, first)
+        wanted = cached and self.cached
+        rows, first = await self._apart.call("classify", tuple(token_ids), tuple(positions), request_id, wanted)
+        return Reading(rows, first)
 
     async def abort(self, request_id: str) -> None:
-        await self._llm.abort(request_id)
+        await self._apart.call("abort", request_id)
+
+    async def reset_prefix_cache(self) -> None:
+        """Forget what was read."""
+        await self._apart.call("reset_prefix_cache")
 
     async def close(self) -> None:
-        if hasattr(self, "_llm"):
-            with contextlib.suppress(Exception):
-                self._llm.shutdown()
-            del self._llm
+        await self._apart.close()
 
 
 async def cache_trouble(scorer: Scorer, block: int) -> str | None:

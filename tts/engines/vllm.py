@@ -1,30 +1,18 @@
-"""vLLM in this process, through its asynchronous engine.
-
-Carries 0.26 (GPU) to 0.32 (GPU and CPU). Token ids go in and come out; text is decoded once, at the end.
-"""
+"""vLLM, with its front end in a process of its own. Prompts are written here, and go there as token ids."""
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import platform
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tts import nano
-from tts.engines.confidence import groups_of, mean_entropy, self_certainty
-from tts.engines.startup import check_model, hardware, installed_version, start
-from tts.engines.templates import PLAIN_NOTE, ChatTemplate
-from tts.engines.watching import Watched, rows
-from tts.errors import EngineDead, RequestError
+from tts.engines.apart import Apart
+from tts.engines.startup import check_model, installed_version
+from tts.engines.templates import PLAIN_NOTE, ChatTemplate, open_tokenizer
 from tts.flops import cost, kv_bytes_per_token
-from tts.types import Completion, Finish, Message, Prompt, Sampling
-
-StopTokens = tuple[frozenset[int], bool]
-GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+from tts.types import Completion, Message, Prompt, Sampling
 
 
 class VLLMEngine:
@@ -32,47 +20,37 @@ class VLLMEngine:
 
     Raises (from the constructor):
         EngineUnavailable: vLLM is absent, too old or installed twice; the model is missing or does not fit.
+        InputError: an argument that vLLM does not know.
     """
 
     kind = "vllm"
 
     def __init__(self, model: str, arguments: Mapping[str, Any], template: Mapping[str, Any], log: Path) -> None:
         self.notes: list[str] = []
-        version = installed_version()
+        self._version = installed_version()
         path = str(nano.POLICY) if model == nano.NAME else check_model(model)
-        self._totals: dict[str, int] = dict.fromkeys(("prompt_tokens", "cached_tokens", "generated_tokens"), 0)
-        self._llm = start(path, arguments, log, self._totals)
-        from vllm import SamplingParams
-        from vllm.inputs import tokens_input
-        from vllm.sampling_params import RequestOutputKind
-
-        self._sampling_params, self._tokens_input = SamplingParams, tokens_input
-        self._final_only, self._delta = RequestOutputKind.FINAL_ONLY, RequestOutputKind.DELTA
-        config = self._llm.vllm_config
-        self.model = model if model == nano.NAME else path
-        self.max_sequences: int = config.scheduler_config.max_num_seqs
-        self.by_priority: bool = config.scheduler_config.policy == "priority"
-        self.max_model_len: int = config.model_config.max_model_len
-        self._hf_config = config.model_config.hf_config.to_dict()
-        self.cost = cost(self._hf_config)
-        self.flops_per_token = self.cost.body if self.cost else None
-        self.kv_bytes_per_token = kv_bytes_per_token(self._hf_config)
-        self._vocabulary: int = config.model_config.get_vocab_size()
-        self._defaults = dict(config.model_config.get_diff_sampling_param())
-        self._template = ChatTemplate(self._llm.get_tokenizer(), template)
-        self._stops: dict[str, StopTokens] = {}
-        self._params = lru_cache(maxsize=1024)(self._make_params)
         self._arguments = dict(arguments)
-        self._version = version
+        self._apart = Apart("tts.engines.policy:Policy", (path, self._arguments, log), model, log)
+        self._facts = facts = self._apart.facts
+        self.model = model if model == nano.NAME else path
+        self.max_sequences: int = facts["max_sequences"]
+        self.by_priority: bool = facts["by_priority"]
+        self.max_model_len: int = facts["max_model_len"]
+        self.cost = cost(facts["hf_config"])
+        self.flops_per_token = self.cost.body if self.cost else None
+        self.kv_bytes_per_token = kv_bytes_per_token(facts["hf_config"])
+        self._template = ChatTemplate(open_tokenizer(*facts["tokenizer"]), template)
         if self._template.plain:
             self.notes.append(PLAIN_NOTE)
-        if self._defaults:
-            self.notes.append("sampling defaults of the model: " + _spelled(self._defaults))
+        if self.sampling_defaults:
+            spelled = ", ".join(f"{name}={value}" for name, value in self.sampling_defaults.items())
+            self.notes.append("sampling defaults of the model: " + spelled)
 
     @property
     def sampling_defaults(self) -> Mapping[str, Any]:
         """The model's own generation defaults (its generation_config.json)."""
-        return self._defaults
+        defaults: Mapping[str, Any] = self._facts["defaults"]
+        return defaults
 
     def render(self, messages: Sequence[Message], prefill: str = "") -> Prompt:
         return self._template.render(messages, prefill)
@@ -86,101 +64,24 @@ class VLLMEngine:
     async def generate(
         self, prompt: Prompt, sampling: Sampling, seed: int, request_id: str, *, priority: int = 0
     ) -> Completion:
-        stops = {stop: self._stop_tokens(stop) for stop in sampling.stop}
-        params = copy.copy(self._params(sampling))
-        params.seed = seed
-        tokens = self._tokens_input(list(prompt.token_ids))
-        outputs = self._llm.generate(tokens, params, request_id, priority=priority)
-        watched = None
-        if sampling.confidence_floor is not None:
-            watched = Watched(sampling.confidence_window, sampling.confidence_floor, sampling.top_logprobs or 0)
-            outputs = watched.follow(outputs, lambda: self._llm.abort(request_id))
-        last = await last_output(self._llm, outputs, "vLLM")
-        completion = self._completion(prompt, params, stops, seed, last)
-        if watched is not None:
-            return replace(completion, **watched.confidences(completion.finish))
-        if not sampling.confidence_window:
-            return completion
-        groups = groups_of(rows(last.outputs[0].logprobs, params.logprobs), sampling.confidence_window)
-        return (
-            replace(completion, group_confidence=groups.lowest, tail_confidence=groups.tail) if groups else completion
+        completion: Completion = await self._apart.call(
+            "generate", prompt.token_ids, sampling, seed, request_id, priority
         )
+        return completion
 
     async def logprobs(self, prompt: Prompt, start: int, request_id: str) -> list[float]:
-        params = self._sampling_params(max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=self._final_only)
-        tokens = self._tokens_input(list(prompt.token_ids))
-        last = await last_output(self._llm, self._llm.generate(tokens, params, request_id), "vLLM")
-        pairs = list(zip(prompt.token_ids, last.prompt_logprobs, strict=True))[start:]
-        return [float(row[token].logprob) for token, row in pairs]
-
-    def _make_params(self, sampling: Sampling) -> Any:
-        """vLLM's form of it, without a seed."""
-        stops = [self._stop_tokens(stop) for stop in sampling.stop]
-        asked = {
-            name: value
-            for name in ("temperature", "top_p", "top_k", "min_p")
-            if (value := getattr(sampling, name)) is not None
-        }
-        defaults = {name: self._defaults[name] for name in GENERATION_DEFAULTS if name in self._defaults}
-        thinking = {} if sampling.thinking_tokens is None else {"thinking_token_budget": sampling.thinking_tokens}
-        spelled = [stop for stop, (_, alone) in zip(sampling.stop, stops, strict=True) if not alone]
-        params = self._sampling_params(
-            **{**defaults, **asked, **thinking},
-            max_tokens=sampling.max_tokens,
-            stop=spelled,
-            stop_token_ids=sorted(set().union(*(ids for ids, _ in stops))),
-            include_stop_str_in_output=True,
-            ignore_eos=sampling.ignore_eos,
-            logprobs=sampling.top_logprobs,
-            flat_logprobs=True,
-            detokenize=bool(spelled),
-            output_kind=self._final_only if sampling.confidence_floor is None else self._delta,
-        )
-        params.skip_clone = True  # nobody else has it: vLLM need not copy it deeply for every request
-        return params
-
-    def _completion(
-        self, prompt: Prompt, params: Any, stops: Mapping[str, StopTokens], seed: int, output: Any
-    ) -> Completion:
-        said, stats = output.outputs[0], output.metrics
-        ids = tuple(said.token_ids)
-        reason = said.stop_reason
-        listed = rows(said.logprobs, params.logprobs)
-        return Completion(
-            text=self._template.decode(ids),
-            finish=_finish(said.finish_reason),
-            token_ids=ids,
-            # A request aborted before its first token was never prefilled: the engine has not counted it either.
-            prompt_tokens=len(prompt.token_ids) if ids else 0,
-            cached_tokens=(output.num_cached_tokens or 0) if ids else 0,
-            generated_tokens=len(ids),
-            logprob_sum=said.cumulative_logprob,
-            self_certainty=self_certainty(listed, self._vocabulary),
-            entropy=mean_entropy(listed, self._vocabulary),
-            first=self._first(said.logprobs) if listed and params.max_tokens == 1 else (),
-            seed=seed,
-            queue_seconds=stats.scheduled_ts - stats.queued_ts if stats and stats.scheduled_ts else None,
-            seconds=stats.last_token_ts - stats.scheduled_ts if stats and stats.last_token_ts else 0.0,
-            stop=reason if isinstance(reason, str) else next((s for s, (t, _) in stops.items() if reason in t), None),
-        )
-
-    def _stop_tokens(self, stop: str) -> StopTokens:
-        """A stop string as tokens where it can be, so that the engine stops by itself and at once."""
-        if stop not in self._stops:
-            self._stops[stop] = self._template.stop_tokens(stop)
-        return self._stops[stop]
-
-    def _first(self, logprobs: Any) -> tuple[tuple[str, float], ...]:
-        """The sampled token and the likeliest ones at the first position."""
-        width = len(logprobs.logprobs) // len(logprobs)
-        found = dict(zip(logprobs.token_ids[:width], logprobs.logprobs[:width], strict=True))
-        return tuple((self._template.decode([i]), logprob) for i, logprob in found.items())
+        found: list[float] = await self._apart.call("logprobs", prompt.token_ids, start, request_id)
+        return found
 
     async def abort(self, *request_ids: str) -> None:
-        await self._llm.abort(request_ids)
+        await self._apart.call("abort", *request_ids)
+
+    async def reset_prefix_cache(self) -> None:
+        """Forget what was computed."""
+        await self._apart.call("reset_prefix_cache")
 
     def counters(self) -> Mapping[str, int]:
-        return dict(self._totals)
+        return self._apart.totals
 
     def describe(self) -> Mapping[str, Any]:
         return {
@@ -190,46 +91,12 @@ class VLLMEngine:
             "arguments": self._arguments,
             "max_model_len": self.max_model_len,
             "max_num_seqs": self.max_sequences,
-            "sampling_defaults": self._defaults,
-            "architectures": self._hf_config.get("architectures"),
+            "sampling_defaults": self.sampling_defaults,
+            "architectures": self._facts["hf_config"].get("architectures"),
             "flops_per_token": self.flops_per_token,
-            "hardware": hardware(),
+            "hardware": self._facts["hardware"],
             "replay": "finished calls exactly; the rest is drawn with the same seeds, and may depend on the batch",
         }
 
     async def close(self) -> None:
-        if hasattr(self, "_llm"):
-            with contextlib.suppress(Exception):
-                self._llm.shutdown()
-            del self._llm  # its finaliser would complain when the interpreter ends
-
-
-async def last_output(llm: Any, outputs: AsyncIterator[Any], who: str) -> Any:
-    """The last output of a request, with vLLM's exceptions as ours."""
-    last = None
-    try:
-        async for output in outputs:
-            last = output
-    except Exception as error:
-        from vllm.v1.engine.exceptions import EngineDeadError
-
-        if llm.errored or isinstance(error, EngineDeadError):
-            raise EngineDead(f"{who}: the engine died: {error}") from error
-        raise RequestError(f"{who} refused the request: {error.__cause__ or error}") from error
-    if last is None:
-        raise RequestError(f"{who} returned nothing for the request")
-    return last
-
-
-def _finish(reason: str | None) -> Finish:
-    match reason:
-        case "stop" | "length" | "abort":
-            return reason
-        case "repetition":
-            return "length"
-        case _:
-            raise RequestError(f"vLLM ended a request with {reason!r}")
-
-
-def _spelled(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in values.items())
+        await self._apart.close()

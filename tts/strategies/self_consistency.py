@@ -21,8 +21,9 @@ class SelfConsistency:
     alone (`filtered`); `highest` and `product` as in best-of-n.
 
     `stop` ends sampling when the vote is decided, and aborts the rest: `certain` when no sample that remains can change
-    it, `beta` when the leader is ahead of the runner-up with a probability above `threshold` (Aggarwal et al. 2023,
-    arXiv:2305.11860), `window` when the last `window` paths agree (Li et al. 2024, arXiv:2401.10480).
+    it, `likely` when with a probability above `threshold` they will not, `beta` when of the two answers in front the
+    leader is the likelier with a probability above it (Aggarwal et al. 2023, arXiv:2305.11860), `window` when the last
+    `window` paths agree (Li et al. 2024, arXiv:2401.10480).
     """
 
     takes_verifier: ClassVar[bool] = True
@@ -37,7 +38,7 @@ class SelfConsistency:
     )
     stop: Rule = field(default="never", metadata={"help": "when to abort the rest"})
     threshold: float = field(
-        default=0.95, metadata={"help": "of stop=beta: how sure of the leader", "min": 0.5, "max": 1}
+        default=0.95, metadata={"help": "of stop=beta and likely: how sure of the leader", "min": 0.5, "max": 1}
     )
     window: int = field(default=5, metadata={"help": "of stop=window: paths that must agree", "min": 2})
 

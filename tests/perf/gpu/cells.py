@@ -67,6 +67,7 @@ def scaling(rows: int = 200) -> list[Cell]:
         _votes("sc16-gsm8k-no-logprobs", gsm, rows, 16, options={"logprobs": False}),
         _votes("sc8-gsm8k", gsm, rows, 8),
         _votes("sc16-gsm8k-beta", **stop, share=0.5, options={"option": {"stop": "beta"}}),
+        _votes("sc16-gsm8k-likely", **stop, share=0.5, options=_likely(0.95)),
         _votes("sc16-gsm8k-window", **stop, share=0.5, options={"option": {"stop": "window"}}),
         Cell("single-gsm8k", gsm, "single", rows, reuse=True, share=0),
         Cell("confidence-gsm8k", gsm, "best-of-n", rows, 16, {"option": pool}, score=measures, share=2),
@@ -112,6 +113,10 @@ def _windows(window: int) -> dict[str, Any]:
     return {"mode": "prompted", "window": window, "summary": window // 4, "rounds": 2048 // window}
 
 
+def _likely(threshold: float) -> dict[str, Any]:
+    return {"option": {"stop": "likely", "threshold": threshold}}
+
+
 def sleep(limit: int = 100, verbosities: tuple[int, ...] = (0, 1, 2, 3, 4)) -> list[Cell]:
     """With and without notes at each verbosity; one question a context, then several."""
     cells = [Cell("cot-stateful", "stateful", "single", limit)]
@@ -131,6 +136,7 @@ def small(limit: int = 100) -> list[Cell]:
         _votes("warm-up", "gsm8k", 32, 8),
         _votes("sc32-gsm8k", "gsm8k", limit, 32),
         _votes("sc32-gsm8k-beta", "gsm8k", limit, 32, share=0.5, options={"option": {"stop": "beta"}}),
+        *(_votes(f"sc32-gsm8k-likely-{t}", "gsm8k", limit, 32, share=0.5, options=_likely(t)) for t in (0.85, 0.95)),
         _votes("sc8-gsm8k", "gsm8k", limit, 8, reuse=True, share=0),
         _votes("sc8-math500", "math500", limit, 8),
         *rounds(limit, ("gsm8k", "math500"), (256,)),

@@ -152,7 +152,7 @@ class Bench:
         try:
             if (planned.output / "results.json").is_file() and not unfinished(planned, run):
                 return say(f"{cell.name}: there already")
-            await engine._llm.reset_prefix_cache()  # type: ignore[attr-defined]
+            await engine.reset_prefix_cache()  # type: ignore[attr-defined]
             verifier = None
             if planned.settings.verifier:
                 card, _ = load_verifier(planned.settings)

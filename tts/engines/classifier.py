@@ -1,0 +1,78 @@
+"""A reward model on vLLM's pooling runner: what `scorer.py` has in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tts.engines.heads import register
+from tts.engines.policy import last_output
+from tts.engines.startup import on_cpu, start
+from tts.errors import RequestError
+
+CPU_KV_BYTES = 1 << 30
+CPU_BLOCK = 32
+"""The least that vLLM takes on CPU (its default is 128): cached prefixes are whole blocks, and steps are short."""
+
+
+class Classifier:
+    """One vLLM engine that classifies tokens.
+
+    Raises (from the constructor):
+        EngineUnavailable: the model does not fit, or vLLM will not have it.
+        InputError: an argument that vLLM does not know.
+    """
+
+    def __init__(self, path: str, arguments: Mapping[str, Any], log: Path) -> None:
+        self.totals: Counter[str] = Counter()
+        register()
+        here = {"kv_cache_memory_bytes": CPU_KV_BYTES, "block_size": CPU_BLOCK} if on_cpu() else {}
+        self._llm = start(path, {**here, **arguments}, log, self.totals)
+        from vllm import PoolingParams
+        from vllm.inputs import tokens_input
+
+        self._params = cache(
+            lambda cached: PoolingParams(
+                task="token_classify", use_activation=False, skip_reading_prefix_cache=not cached
+            )
+        )
+        """Whether the cache is read → what the engine is asked for: vLLM makes a copy for every request."""
+        self._tokens_input = tokens_input
+
+    def facts(self) -> Mapping[str, Any]:
+        config = self._llm.vllm_config
+        return {
+            "max_model_len": config.model_config.max_model_len,
+            "hf_config": json.loads(json.dumps(config.model_config.hf_config.to_dict(), default=str)),
+            "block": config.cache_config.block_size,
+            "cached": bool(config.cache_config.enable_prefix_caching),
+        }
+
+    async def classify(
+        self, token_ids: tuple[int, ...], positions: tuple[int, ...], request_id: str, cached: bool
+    ) -> tuple[dict[int, list[float]], int]:
+        """The logits at those of these positions that lie after the cached prefix, and its length."""
+        tokens = self._tokens_input(list(token_ids))
+        last = await last_output(self._llm, self._llm.encode(tokens, self._params(cached), request_id), "the verifier")
+        data = last.outputs.data
+        first = len(token_ids) - len(data)
+        if first != (last.num_cached_tokens or 0):
+            raise RequestError(f"the verifier gave {len(data)} rows for {len(token_ids)} tokens")
+        return {p: data[p - first].float().tolist() for p in positions if p >= first}, first
+
+    async def abort(self, request_id: str) -> None:
+        await self._llm.abort(request_id)
+
+    async def reset_prefix_cache(self) -> None:
+        await self._llm.reset_prefix_cache()
+
+    async def close(self) -> None:
+        if hasattr(self, "_llm"):
+            with contextlib.suppress(Exception):
+                self._llm.shutdown()
+            del self._llm  # its finaliser would complain when the interpreter ends
