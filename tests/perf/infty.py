@@ -5,7 +5,8 @@
     python tests/perf/infty.py prompted gsm8k=FILE -m MODEL [--limit 24] [--window 256] [--summary 80]
 
 Everything of a part runs on one engine, through `tts.evaluate`. Throughput is the engine's generated tokens over the
-wall time from the first problem to the last; the sides take turns, and the ratio is the median over `--turns`.
+wall time from the first problem's start to the last one's, in which all places are taken: a chain is as long as many
+samples, and so is the time in which a run ends. The sides take turns, and the ratio is the median over `--turns`.
 """
 
 from __future__ import annotations
@@ -41,8 +42,24 @@ from tts.verify.pool import CheckerPool
 Records = list[dict[str, Any]]
 
 
-class Silent:
-    def began(self, problem_id: str) -> None: ...
+class Bulk:
+    """Notes the engine's tokens from the start until the last problem begins: so long all places are taken."""
+
+    def __init__(self, engine: VLLMEngine, problems: int) -> None:
+        self._engine, self._left = engine, problems
+        self._before, self._began = self._tokens, time.perf_counter()
+        self.rate = 0.0
+        """Generated tokens a second."""
+
+    @property
+    def _tokens(self) -> int:
+        return self._engine.counters()["generated_tokens"]
+
+    def began(self, problem_id: str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.rate = (self._tokens - self._before) / (time.perf_counter() - self._began)
+
     def ended(self, record: Any) -> None: ...
 
 
@@ -56,24 +73,23 @@ class Bench:
     async def run(
         self, strategy: Strategy, examples: Sequence[Example], max_tokens: int, concurrency: int = 64
     ) -> tuple[Records, float]:
-        """Records, and generated tokens a second."""
+        """Records, and generated tokens a second while problems were waiting."""
         found: Records = []
         self.seed += 1
         sampling = Sampling(self.temperature, max_tokens=max_tokens)
-        before, began = self.engine.counters()["generated_tokens"], time.perf_counter()
+        bulk = Bulk(self.engine, len(examples))
         with Journal(None) as journal:
             setup = Setup(
                 self.engine, journal, self.checker, None, sampling, Budget(), self.seed,
                 self.benchmark.prompt, self.benchmark.extract,
             )  # fmt: skip
             await evaluate(
-                examples, strategy, setup, concurrency=concurrency, write=found.append, watch=Silent(), stop=Stop()
+                examples, strategy, setup, concurrency=concurrency, write=found.append, watch=bulk, stop=Stop()
             )
-        seconds = time.perf_counter() - began
         failed = [r["error"] for r in found if r["error"]]
         if failed:
             print(f"    {len(failed)} problems failed: {failed[0]}")
-        return found, (self.engine.counters()["generated_tokens"] - before) / seconds
+        return found, bulk.rate
 
 
 def accuracy_of(records: Records) -> tuple[float, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections import Counter
@@ -18,6 +19,10 @@ from tts.errors import RequestError
 CPU_KV_BYTES = 1 << 30
 CPU_BLOCK = 32
 """The least that vLLM takes on CPU (its default is 128): cached prefixes are whole blocks, and steps are short."""
+
+HOLD = 0.01
+"""Seconds for which requests are gathered while others are being read. A search asks for one path after the other as
+they end; read one by one, they take steps that the policy on the same device would have had."""
 
 
 class Classifier:
@@ -43,6 +48,9 @@ class Classifier:
         )
         """Whether the cache is read → what the engine is asked for: vLLM makes a copy for every request."""
         self._tokens_input = tokens_input
+        self._reading = 0
+        self._held: set[str] = set()
+        self._released = asyncio.Event()
 
     def facts(self) -> Mapping[str, Any]:
         config = self._llm.vllm_config
@@ -57,15 +65,38 @@ class Classifier:
         self, token_ids: tuple[int, ...], positions: tuple[int, ...], request_id: str, cached: bool
     ) -> tuple[dict[int, list[float]], int]:
         """The logits at those of these positions that lie after the cached prefix, and its length."""
+        if self._reading:
+            await self._hold(request_id)
         tokens = self._tokens_input(list(token_ids))
-        last = await last_output(self._llm, self._llm.encode(tokens, self._params(cached), request_id), "the verifier")
+        self._reading += 1
+        try:
+            outputs = self._llm.encode(tokens, self._params(cached), request_id)
+            last = await last_output(self._llm, outputs, "the verifier")
+        finally:
+            self._reading -= 1
         data = last.outputs.data
         first = len(token_ids) - len(data)
         if first != (last.num_cached_tokens or 0):
             raise RequestError(f"the verifier gave {len(data)} rows for {len(token_ids)} tokens")
         return {p: data[p - first].float().tolist() for p in positions if p >= first}, first
 
+    async def _hold(self, request_id: str) -> None:
+        """Wait for the requests that come within `HOLD` seconds of the first that is held.
+
+        Raises:
+            RequestError: it was aborted meanwhile.
+        """
+        if not self._held:
+            self._released = released = asyncio.Event()
+            asyncio.get_running_loop().call_later(HOLD, released.set)
+        self._held.add(request_id)
+        await self._released.wait()
+        if request_id not in self._held:
+            raise RequestError("the verifier's request was aborted")
+        self._held.remove(request_id)
+
     async def abort(self, request_id: str) -> None:
+        self._held.discard(request_id)
         await self._llm.abort(request_id)
 
     async def reset_prefix_cache(self) -> None:
