@@ -42,7 +42,11 @@ def _stored(
                 for i, (right, score, tokens) in enumerate(samples)
             ]  # fmt: skip
             spent = sum(tokens for _, _, tokens in samples)
-            usage = {"generated_tokens": spent, "verifier_tokens": len(samples)}
+            usage = {
+                "generated_tokens": spent,
+                "verifier_tokens": 3 * len(samples),
+                "verifier_cached_tokens": 2 * len(samples),
+            }
             lines.write(json.dumps({
                 "run_id": name, "problem_id": problem, "attempt": 0, "status": "ok",
                 "solution": {"answer": "1", "candidates": candidates},

@@ -1,8 +1,9 @@
 """Fitting a compute-optimal policy to stored runs (Snell et al. 2024, arXiv:2408.03314, section 3).
 
 A *setting* is a strategy with its options. A run of independent samples gives many: every way of choosing among k of
-them, for every k along the ladder, as expectations over the subsets. Any other run gives one. Costs are generated and
-verifier tokens a problem, those of the samples that place a question included.
+them, for every k along the ladder, as expectations over the subsets. Any other run gives one. Costs are tokens a
+problem, generated ones and those that the verifier computed (what it had cached costs nothing), those of the samples
+that place a question included.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Pool:
-    """One problem's independent samples, and the verifier tokens that one of them takes."""
+    """One problem's independent samples, and the verifier tokens that are computed for one of them."""
 
     samples: tuple[Sample, ...]
     verifier_tokens: float
@@ -153,8 +154,13 @@ def read_pools(run: Path) -> tuple[dict[str, Pool], str | None]:
             Sample(c["class"], bool(c["correct"]), (c["scores"] or {}).get(verifier), c["generated_tokens"], c["text"])
             for c in candidates
         )
-        pools[record["problem_id"]] = Pool(samples, record["usage"]["verifier_tokens"] / len(samples))
+        pools[record["problem_id"]] = Pool(samples, _read(record["usage"]) / len(samples))
     return pools, verifier
+
+
+def _read(usage: Mapping[str, int]) -> int:
+    """Tokens that the verifier computed."""
+    return usage["verifier_tokens"] - usage["verifier_cached_tokens"]
 
 
 def difficulty(pool: Pool, probe: int, measure: Measure) -> float:
@@ -206,7 +212,7 @@ def _single(run: Path, pools: Mapping[str, Pool], probe: int, extra: Mapping[str
             marks.setdefault(name, []).append(float(bool(record["grade"]["correct"])))
             usage = record["usage"]
             probed = probe * pools[name].each + extra[name]
-            costs.setdefault(name, []).append(usage["generated_tokens"] + usage["verifier_tokens"] + probed)
+            costs.setdefault(name, []).append(usage["generated_tokens"] + _read(usage) + probed)
     if missing := pools.keys() - marks.keys():
         raise InputError(f"{run} lacks {len(missing)} of the problems of the first run", "calibrate runs of one set")
     options = {**identity["options"], **({"n": n} if n and n > 1 else {})}

@@ -1,9 +1,12 @@
 """A compute-optimal policy on problems it was not fitted to, against verifier-weighted best-of-n.
 
     python tests/perf/compute_optimal.py [--each 40] [-n 64] [--share 0.333] [--bins 5] [--budget set] [-M key=value]
+        [--search 8 16 32]
 
-Mixed nano levels: the first `each` of every level for calibration, the next for the test. Placement is charged; tokens
-are generated and verifier tokens. Prints the policy's table, and accuracy and tokens of each bin on the test problems.
+Mixed nano levels: the first `each` of every level for calibration, the next for the test. The policy chooses among the
+votes and picks of a pool of n samples, and beam search (width 2) at each size of `--search`. Placement is charged;
+tokens are generated ones and those that the verifier computed. Prints the policy's table, and accuracy and tokens of
+each bin on the test problems.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from runs import by_problem, evaluate, paired
 
 
 def tokens(record: dict[str, Any]) -> int:
-    return int(record["usage"]["generated_tokens"] + record["usage"]["verifier_tokens"])
+    usage = record["usage"]
+    return int(usage["generated_tokens"] + usage["verifier_tokens"] - usage["verifier_cached_tokens"])
 
 
 def main() -> None:
@@ -30,6 +34,7 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=64)
     parser.add_argument("--share", type=float, default=1 / 3)
     parser.add_argument("--bins", type=int, default=5)
+    parser.add_argument("--search", type=int, nargs="*", default=[8, 16, 32])
     parser.add_argument("--budget", choices=["question", "set"], default="set")
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("-M", "--engine-arg", action="append", default=[])
@@ -43,8 +48,11 @@ def main() -> None:
         pool: list[Any] = [*words, "-s", "best-of-n", "-n", a.n, "-o", "select=weighted"]
         evaluate(fitted, root / "fit", pool)
         evaluate(held, root / "full", pool)
+        searches = [root / f"search-{n}" for n in a.search]
+        for n, run in zip(a.search, searches, strict=True):
+            evaluate(fitted, run, [*words, "-s", "beam-search", "-n", n, "-o", "width=2"])
         policy = root / "policy.json"
-        fit = ["-m", "tts", "calibrate", root / "fit", "-o", policy, "--bins", a.bins, "--budget", a.budget]
+        fit = ["-m", "tts", "calibrate", root / "fit", *searches, "-o", policy, "--bins", a.bins, "--budget", a.budget]
         done = subprocess.run([sys.executable, *map(str, fit)], capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(done.stderr)
