@@ -23,6 +23,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from tts.collector import undisturbed
 from tts.engines.child import PARENT, leave
 from tts.engines.startup import start_failure
 from tts.errors import EngineDead, TTSError
@@ -260,10 +261,11 @@ async def _serve(channel: socket.socket) -> None:
             tasks[number].cancel()
 
     _, line = await asyncio.get_running_loop().create_connection(lambda: Line(heard, gone.set), sock=channel)
-    while not gone.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(gone.wait(), BEAT)
-        line.say((0, True, None, served.totals))
+    with undisturbed():
+        while not gone.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gone.wait(), BEAT)
+            line.say((0, True, None, served.totals))
     await served.close()
 
 
