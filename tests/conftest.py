@@ -22,6 +22,15 @@ from tts.verify.pool import CheckerPool
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Beside each other run files at most, and one engine: it goes first, for it takes longest."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            engine = item.get_closest_marker("vllm") is not None
+            item.add_marker(pytest.mark.xdist_group("vllm" if engine else item.path.name))
+        items.sort(key=lambda item: item.get_closest_marker("vllm") is None)
+
+
 def tts(*arguments: object, cwd: Path | None = None, stdin: str | None = None, **environment: str) -> Any:
     """Run the command line in a process of its own."""
     return subprocess.run(

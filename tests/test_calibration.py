@@ -185,7 +185,8 @@ def test_first_samples_are_used_again_and_charged_once(sessions: Any, tmp_path: 
 def test_what_a_policy_needs_is_said_before_anything_starts(sums: Path, tmp_path: Path) -> None:
     needs = policy_file(tmp_path / "needs.json", "score", "v")
     for path, said in ((needs, "--verifier v"), (tmp_path / "none.json", "cannot read policy"), (sums, "not a policy")):
-        done = tts("eval", sums, "--engine", "scripted", "-s", "compute-optimal", "-o", f"policy={path}")
+        words = ("eval", sums, "--engine", "scripted", "-s", "compute-optimal", "-o", f"policy={path}")
+        done = tts(*words, cwd=tmp_path)
         assert done.returncode == 2, done.stderr
         assert said in done.stderr
 

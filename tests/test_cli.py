@@ -272,9 +272,9 @@ def test_a_mistake_is_one_line_and_exit_2(arguments: list[str], said: str, sums:
     assert done.stdout == ""
 
 
-def test_a_missing_folder_and_an_unknown_engine(sums: Path) -> None:
+def test_a_missing_folder_and_an_unknown_engine(sums: Path, tmp_path: Path) -> None:
     for arguments in (["--engine", "vlm"], ["--engine", "server"], ["-m", "/no/such/model"]):
-        done = tts("eval", sums, *arguments)
+        done = tts("eval", sums, *arguments, cwd=tmp_path)
         assert done.returncode == 2, done.stderr
         assert "Traceback" not in done.stderr
 

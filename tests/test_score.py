@@ -105,7 +105,7 @@ def test_what_cannot_be_scored_is_told_and_left(sums: Path, tmp_path: Path) -> N
 @pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed, which is said first")
 def test_a_verifiers_missing_tokenizer_is_said_before_anything_starts(sums: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    done = tts("eval", sums, "--engine", "scripted", "--verifier", "nano", "--verifier-model", tmp_path)
+    done = tts("eval", sums, "--engine", "scripted", "--verifier", "nano", "--verifier-model", tmp_path, cwd=tmp_path)
     assert done.returncode == 2
     assert "cannot load the tokenizer" in done.stderr
     assert "Traceback" not in done.stderr

@@ -91,8 +91,8 @@ def _colours() -> Any:
 
 
 def _stderr() -> Console:
-    """A console on a copy of stderr, which stays ours while an engine's start is sent to its log. Its loss is no reason
-    to end a run: nobody is left who could be told.
+    """A console on a copy of stderr, whatever becomes of the original. Its loss is no reason to end a run: nobody is
+    left who could be told.
     """
     file = _Guarded(os.fdopen(os.dup(2), "w", buffering=1), lambda: contextlib.suppress(OSError))
     return Console(file=cast("IO[str]", file), highlight=False, soft_wrap=True, color_system=_colours())
@@ -187,7 +187,7 @@ def _step(node: Mapping[str, Any]) -> Text:
 def waiting(text: str) -> Iterator[None]:
     """A spinner on a terminal, a line elsewhere, while something blocking goes on."""
     if err.is_terminal:
-        # Not `err.status`: it would take over sys.stderr, and bring back what an engine's start sends to its log.
+        # Not `err.status`: it would take over sys.stderr.
         spinner = Spinner("dots", escape(text))
         with Live(spinner, console=err, transient=True, redirect_stdout=False, redirect_stderr=False):
             yield

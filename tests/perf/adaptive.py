@@ -1,9 +1,11 @@
 """What stopping a vote early saves, in tokens and in seconds, on the same problems in one go.
 
-    python tests/perf/adaptive.py [-m nano] [--problems FILE] [--each 20] [-n 32] [--stop beta] [--rounds 1] [-M k=v]
+    python tests/perf/adaptive.py [-m nano] [--problems FILE] [--each 20] [-n 32] [--stop beta likely:0.9]
+        [--rounds 1] [-M k=v]
 
-Full votes and stopped ones by turns (mixed nano levels unless a file is given), each in a process of its own; seconds
-are those of the run without the engine's start. Differences are paired over problems.
+Full votes and those that each rule stops (RULE, or RULE:THRESHOLD) by turns, on mixed nano levels unless a file is
+given, each in a process of its own; seconds are those of the run without the engine's start. Differences are paired
+over problems.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=20)
     parser.add_argument("--limit", type=int)
     parser.add_argument("-n", type=int, default=32)
-    parser.add_argument("--stop", default="beta")
+    parser.add_argument("--stop", nargs="+", default=["beta"], metavar="RULE[:THRESHOLD]")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("-M", "--engine-arg", action="append", default=[])
@@ -37,26 +39,30 @@ def main() -> None:
         for argument in a.engine_arg:
             words += ["-M", argument]
         for number in range(1, a.rounds + 1):
-            full_run, stopped_run = root / f"full-{number}", root / f"stopped-{number}"
+            full_run = root / f"full-{number}"
             full = evaluate(problems, full_run, words)
-            stopped = evaluate(problems, stopped_run, [*words, "-o", f"stop={a.stop}"])
-            one, other = by_problem(full_run), by_problem(stopped_run)
-            tokens, seconds = ([r["usage"][key] for r in (full, stopped)] for key in ("generated_tokens", "seconds"))
-            saved, faster = 1 - tokens[1] / tokens[0], 1 - seconds[1] / seconds[0]
-            share = [1 - other[k]["usage"]["generated_tokens"] / one[k]["usage"]["generated_tokens"] for k in one]
-            wasted = stopped["usage"]["wasted_tokens"]
-            accuracy = [r["metrics"]["accuracy"]["value"] for r in (full, stopped)]
-            print(f"round {number}: {len(one)} problems, n={a.n}, stop={a.stop}")
-            print(f"accuracy: full {accuracy[0]:.4f}, stopped {accuracy[1]:.4f}; {paired(stopped_run, full_run)}")
-            print(f"tokens:   full {tokens[0]}, stopped {tokens[1]} (of them wasted {wasted}); saved {saved:.3f}")
-            print(f"          saved share a problem {mean_and_half(share)}")
-            print(f"seconds:  full {seconds[0]:.2f}, stopped {seconds[1]:.2f}; saved {faster:.3f}", flush=True)
-            met = saved >= 0.4 and accuracy[0] - accuracy[1] <= 0.01 and faster >= 0.8 * saved
-            print(
-                "met" if met else "not met",
-                "tokens saved >= 0.4 within 1 point, seconds saved >= 0.8 of that",
-                flush=True,
-            )
+            for stop in a.stop:
+                rule, _, threshold = stop.partition(":")
+                how = ["-o", f"stop={rule}", *(["-o", f"threshold={threshold}"] if threshold else [])]
+                stopped_run = root / f"{rule}{threshold}-{number}"
+                stopped = evaluate(problems, stopped_run, [*words, *how])
+                print(f"round {number}: n={a.n}, stop={stop}")
+                tell(full, stopped, full_run, stopped_run)
+
+
+def tell(full: dict[str, Any], stopped: dict[str, Any], full_run: Path, stopped_run: Path) -> None:
+    one, other = by_problem(full_run), by_problem(stopped_run)
+    tokens, seconds = ([r["usage"][key] for r in (full, stopped)] for key in ("generated_tokens", "seconds"))
+    saved, faster = 1 - tokens[1] / tokens[0], 1 - seconds[1] / seconds[0]
+    share = [1 - other[k]["usage"]["generated_tokens"] / one[k]["usage"]["generated_tokens"] for k in one]
+    accuracy = [r["metrics"]["accuracy"]["value"] for r in (full, stopped)]
+    print(f"accuracy: {len(one)} problems, full {accuracy[0]:.4f}, stopped {accuracy[1]:.4f};"
+          f" {paired(stopped_run, full_run)}")  # fmt: skip
+    print(f"tokens:   full {tokens[0]}, stopped {tokens[1]} (of them wasted {stopped['usage']['wasted_tokens']});"
+          f" saved {saved:.3f}, a problem {mean_and_half(share)}")  # fmt: skip
+    print(f"seconds:  full {seconds[0]:.2f}, stopped {seconds[1]:.2f}; saved {faster:.3f}")
+    met = saved >= 0.4 and accuracy[0] - accuracy[1] <= 0.01 and faster >= 0.8 * saved
+    print("met" if met else "not met", "tokens saved >= 0.4 within 1 point, seconds saved >= 0.8 of that", flush=True)
 
 
 if __name__ == "__main__":

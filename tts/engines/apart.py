@@ -72,7 +72,7 @@ class Apart:
     """
 
     def __init__(self, kind: str, arguments: tuple[Any, ...], model: str, log: Path) -> None:
-        """`kind`: module and class, as in "tts.engines.policy:Policy"; `model` is for messages."""
+        """`kind`: module and class, as in "tts.engines.generator:Generator"; `model` is for messages."""
         self._line: Line | None = None
         self._attaching = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[Any]] = {}

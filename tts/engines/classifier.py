@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tts.engines.generator import last_output
 from tts.engines.heads import register
-from tts.engines.policy import last_output
 from tts.engines.startup import on_cpu, start
 from tts.errors import RequestError
 

@@ -1,5 +1,4 @@
-"""Starting vLLM: what is checked before, its arguments on this platform, where its output goes meanwhile, and what to
-say when it fails. Beside `vllm.py` and `scorer.py` the only file that imports vllm."""
+"""Starting vLLM: what is checked before, its arguments on this platform, and what to say when it fails."""
 
 from __future__ import annotations
 
@@ -8,7 +7,6 @@ import importlib.metadata
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -75,24 +73,13 @@ def check_model(model: str) -> str:
 
 
 @contextlib.contextmanager
-def quietly(log: Path) -> Iterator[None]:
-    """Send what vLLM and its processes print to `log`; ours goes on to the terminal through `tts.console`."""
+def _leaving_with_us() -> Iterator[None]:
+    """Processes that start meanwhile end with this one (`child.py`). Afterwards vLLM logs errors alone."""
     os.environ[PARENT] = str(os.getpid())
     os.register_at_fork(after_in_child=leave)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with log.open("ab") as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for target, source in zip((1, 2), saved, strict=True):
-            os.dup2(source, target)
-            os.close(source)
         del os.environ[PARENT]
         logging.getLogger("vllm").setLevel(logging.ERROR)
 
@@ -121,10 +108,9 @@ def engine_arguments(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def start(model: str, given: Mapping[str, Any], log: Path, totals: dict[str, int]) -> Any:
-    """An AsyncLLM; whatever it and its processes print goes to `log`, and its token counts into `totals`."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    """An AsyncLLM, whose token counts go into `totals`. `log`: where this process and those of vLLM print."""
     try:
-        with quietly(log):
+        with _leaving_with_us():
             from vllm import AsyncEngineArgs
             from vllm.v1.engine.async_llm import AsyncLLM
 

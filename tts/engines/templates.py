@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -13,19 +12,6 @@ from tts.types import Message, Prompt
 PLAIN_NOTE = "the tokenizer has no chat template: prompts are plain text"
 SHORT = 64
 """Token ids, of which the text is kept for the next time."""
-
-
-def open_tokenizer(name: str, revision: str | None, trust_remote_code: bool, mode: str, by_transformers: bool) -> Any:
-    """The tokenizer that vLLM has of a model; `by_transformers`: it is one of theirs, which loads without vLLM."""
-    if by_transformers:
-        from transformers import AutoTokenizer
-
-        # A single file (GGUF) is not for it.
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
-    from vllm.tokenizers import get_tokenizer
-
-    return get_tokenizer(name, tokenizer_mode=mode, revision=revision, trust_remote_code=trust_remote_code)
 
 
 class ChatTemplate:

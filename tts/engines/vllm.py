@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from tts import nano
 from tts.engines.apart import Apart
 from tts.engines.startup import check_model, installed_version
-from tts.engines.templates import PLAIN_NOTE, ChatTemplate, open_tokenizer
+from tts.engines.templates import PLAIN_NOTE, ChatTemplate
 from tts.flops import cost, kv_bytes_per_token
 from tts.types import Completion, Message, Prompt, Sampling
 
@@ -30,7 +31,7 @@ class VLLMEngine:
         self._version = installed_version()
         path = str(nano.POLICY) if model == nano.NAME else check_model(model)
         self._arguments = dict(arguments)
-        self._apart = Apart("tts.engines.policy:Policy", (path, self._arguments, log), model, log)
+        self._apart = Apart("tts.engines.generator:Generator", (path, self._arguments, log), model, log)
         self._facts = facts = self._apart.facts
         self.model = model if model == nano.NAME else path
         self.max_sequences: int = facts["max_sequences"]
@@ -39,7 +40,7 @@ class VLLMEngine:
         self.cost = cost(facts["hf_config"])
         self.flops_per_token = self.cost.body if self.cost else None
         self.kv_bytes_per_token = kv_bytes_per_token(facts["hf_config"])
-        self._template = ChatTemplate(open_tokenizer(*facts["tokenizer"]), template)
+        self._template = ChatTemplate(_tokenizer(*facts["tokenizer"]), template)
         if self._template.plain:
             self.notes.append(PLAIN_NOTE)
         if self.sampling_defaults:
@@ -100,3 +101,16 @@ class VLLMEngine:
 
     async def close(self) -> None:
         await self._apart.close()
+
+
+def _tokenizer(name: str, revision: str | None, trust_remote_code: bool, mode: str, by_transformers: bool) -> Any:
+    """What vLLM has as the model's tokenizer; `by_transformers`: it is one of theirs, which loads without vLLM."""
+    if by_transformers:
+        from transformers import AutoTokenizer
+
+        # A single file (GGUF) is not for it.
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+    from vllm.tokenizers import get_tokenizer
+
+    return get_tokenizer(name, tokenizer_mode=mode, revision=revision, trust_remote_code=trust_remote_code)

@@ -62,7 +62,7 @@ spend() { # NAME SECONDS SCRIPT ARGUMENT…: scripts that start an engine for ev
     step "$1" "$2" python3 "../$3.py" "${@:4}" -M max_num_seqs=512 -M max_model_len=2048 \
         -M 'compilation_config={"mode":0,"cudagraph_mode":"FULL_DECODE_ONLY"}'
 }
-spend spend-stop 240 adaptive --each 80 -n 32
+spend spend-stop 240 adaptive --each 80 -n 32 --stop beta likely
 spend spend-allocation 240 allocation --each 100
 spend spend-optimal 480 compute_optimal --each 80
 echo "$(date +%T) all done" >> "$out/queue.log"

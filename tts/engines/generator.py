@@ -1,4 +1,4 @@
-"""The policy on vLLM, through its asynchronous engine: what `vllm.py` has in a process of its own.
+"""A model that generates, on vLLM through its asynchronous engine: what `vllm.py` has in a process of its own.
 
 Carries 0.26 (GPU) to 0.32 (GPU and CPU). Token ids go in and come out; text is decoded once, at the end.
 """
@@ -25,7 +25,7 @@ StopTokens = tuple[frozenset[int], bool]
 GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
-class Policy:
+class Generator:
     """One vLLM engine that generates.
 
     Raises (from the constructor):
