@@ -62,6 +62,11 @@ def test_staying_ahead_is_an_urn_drawn_to_its_end(first: int, second: int, remai
     assert stays_ahead(first, second, remaining) == pytest.approx(urn(first, second, remaining))
 
 
+def test_staying_ahead_of_thousands() -> None:
+    """With many to come, what the pair's split is says it all: the Beta mass above one half."""
+    assert stays_ahead(7, 3, 5000) == pytest.approx(leads(7, 3), abs=1e-3)
+
+
 def test_likely_stops_before_certain_and_waits_for_no_vote_that_is_left_out() -> None:
     for votes, remaining in product([(3, 1), (5, 4), (7, 2), (9, 0)], range(12)):
         drawn = sum(votes)

@@ -35,10 +35,14 @@ def stays_ahead(first: int, second: int, remaining: int) -> float:
     With a uniform prior on their split, what the leader gets of them is beta-binomial: as `certain`, but weighing
     the futures that it only counts.
     """
-    prior = _log_beta(first + 1, second + 1)
+    prior = _log_beta(first + 1, second + 1) + math.log(remaining + 1)
     needed = max(0, (remaining + second - first) // 2 + 1)
     return math.fsum(
-        math.comb(remaining, wins) * math.exp(_log_beta(first + 1 + wins, second + 1 + remaining - wins) - prior)
+        math.exp(
+            _log_beta(first + 1 + wins, second + 1 + remaining - wins)
+            - _log_beta(wins + 1, remaining - wins + 1)  # less log(remaining + 1): the binomial coefficient
+            - prior
+        )
         for wins in range(needed, remaining + 1)
     )
 

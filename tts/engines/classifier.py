@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
@@ -13,7 +12,7 @@ from typing import Any
 
 from tts.engines.generator import last_output
 from tts.engines.heads import register
-from tts.engines.startup import on_cpu, start
+from tts.engines.startup import hf_config, on_cpu, start
 from tts.errors import RequestError
 
 CPU_KV_BYTES = 1 << 30
@@ -56,7 +55,7 @@ class Classifier:
         config = self._llm.vllm_config
         return {
             "max_model_len": config.model_config.max_model_len,
-            "hf_config": json.loads(json.dumps(config.model_config.hf_config.to_dict(), default=str)),
+            "hf_config": hf_config(self._llm),
             "block": config.cache_config.block_size,
             "cached": bool(config.cache_config.enable_prefix_caching),
         }

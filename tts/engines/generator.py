@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tts.engines.confidence import groups_of, mean_entropy, self_certainty
-from tts.engines.startup import hardware, start
+from tts.engines.startup import hardware, hf_config, start
 from tts.engines.templates import ChatTemplate
 from tts.engines.watching import Watched, rows
 from tts.errors import EngineDead, RequestError
@@ -57,7 +56,7 @@ class Generator:
             "max_sequences": config.scheduler_config.max_num_seqs,
             "by_priority": config.scheduler_config.policy == "priority",
             "max_model_len": model.max_model_len,
-            "hf_config": json.loads(json.dumps(model.hf_config.to_dict(), default=str)),
+            "hf_config": hf_config(self._llm),
             "defaults": self._defaults,
             "tokenizer": (
                 model.tokenizer,

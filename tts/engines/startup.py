@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import json
 import logging
 import os
 import re
@@ -224,6 +225,12 @@ def on_cpu() -> bool:
 
 def _available_memory() -> int:
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def hf_config(llm: Any) -> dict[str, Any]:
+    """The model's `config.json` as vLLM has it, of plain values."""
+    config: dict[str, Any] = json.loads(json.dumps(llm.vllm_config.model_config.hf_config.to_dict(), default=str))
+    return config
 
 
 def hardware() -> str:
