@@ -27,6 +27,9 @@ class Counter:
         self._cancelled = 0
         if says == "refuse":
             raise InputError("not like this", "like that")
+        if says == "hang":
+            Path(f"hanging-{os.getpid()}").touch()
+            time.sleep(60)
         if says == "exit":
             sys.stdout.write("RuntimeError: no more memory\n")
             sys.stdout.flush()
@@ -131,7 +134,7 @@ def test_what_fails_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not like this") as refused:
         start(tmp_path / "log", 1, "refuse")
     assert refused.value.hint == "like that"
-    with pytest.raises(EngineUnavailable, match="cannot start with a-model") as ended:
+    with pytest.raises(EngineUnavailable, match="cannot start with a-model: RuntimeError: no more memory") as ended:
         start(tmp_path / "log", 1, "exit")
     assert str(tmp_path / "log") in str(ended.value.hint)
 
@@ -159,6 +162,27 @@ def test_it_has_a_group_of_its_own_and_our_modules_only(tmp_path: Path, monkeypa
     assert apart.facts["group"] == apart.facts["pid"] != os.getpgid(0)
     assert apart.facts["here"] == str(tmp_path)
     asyncio.run(apart.close())
+
+
+def test_ctrl_c_breaks_off_a_start(tmp_path: Path) -> None:
+    script = f"""
+import asyncio, sys
+sys.path.insert(0, {str(ROOT / "tests")!r})
+from pathlib import Path
+from test_apart import start
+async def main():
+    start(Path("log"), 1, "hang")
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, cwd=tmp_path) as parent:
+        until = time.monotonic() + 30
+        while not (found := list(tmp_path.glob("hanging-*"))) and time.monotonic() < until:
+            time.sleep(0.05)
+        parent.send_signal(signal.SIGINT)
+        _, said = parent.communicate(timeout=20)
+    assert "KeyboardInterrupt" in said
+    assert parent.returncode in (1, 130, -signal.SIGINT)
+    assert gone(int(found[0].name.partition("-")[2]))
 
 
 def test_it_does_not_outlive_us(tmp_path: Path) -> None:

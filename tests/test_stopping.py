@@ -72,6 +72,8 @@ def test_likely_stops_before_certain_and_waits_for_no_vote_that_is_left_out() ->
         drawn = sum(votes)
         assert likely(votes, drawn, remaining, 0.95) or not certain(votes, remaining)
     assert not likely([], 3, 5, 0.5)
+    assert not likely([2, *[1] * 14], 16, 2, 0.99)
+    assert not likely([1], 8, 2, 0.99)
     assert likely([5, 2], 7, 6, 0.8)
     assert not likely([5, 2], 7, 60, 0.99)
 

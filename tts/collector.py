@@ -14,9 +14,9 @@ YOUNG = 20_000
 def undisturbed() -> Iterator[None]:
     """Leave what is there already out of collections, and collect less often, while the block runs.
 
-    torch, vLLM (both in an engine's process) and SymPy (in ours) are 650,000 objects, which a full collection walks
-    through in a third of a second; the messages of an engine with 512 sequences, short-lived as they are, can bring on
-    one each second.
+    torch, vLLM and SymPy are 650,000 objects (vLLM in an engine's process, SymPy in ours), which a full collection
+    walks through in a third of a second; the messages of an engine with 512 sequences, short-lived as they are, can
+    bring on one each second.
     """
     before = gc.get_threshold()
     gc.freeze()

@@ -91,8 +91,8 @@ def _colours() -> Any:
 
 
 def _stderr() -> Console:
-    """A console on a copy of stderr, whatever becomes of the original. Its loss is no reason to end a run: nobody is
-    left who could be told.
+    """A console on a file of its own for stderr, which a library that replaces sys.stderr does not touch. Its loss is
+    no reason to end a run: nobody is left who could be told.
     """
     file = _Guarded(os.fdopen(os.dup(2), "w", buffering=1), lambda: contextlib.suppress(OSError))
     return Console(file=cast("IO[str]", file), highlight=False, soft_wrap=True, color_system=_colours())

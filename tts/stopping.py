@@ -54,10 +54,11 @@ def _log_beta(a: int, b: int) -> float:
 def likely(votes: Sequence[int], drawn: int, remaining: int, threshold: float) -> bool:
     """Whether the vote of all `drawn` + `remaining` samples has this leader with a probability above `threshold`.
 
-    As many of the remaining votes as of those so far (and one more of each) are taken to go to the two in front.
+    As many of the remaining votes as of those so far (and one more of each) are taken to go to the two in front; that a
+    third answer overtakes is left out.
     """
     first, second = (int(size) for size in leaders(votes))
-    between = min(remaining, round(remaining * (first + second + 1) / (drawn + 1)))
+    between = min(remaining, math.ceil(remaining * (first + second + 1) / (drawn + 1)))
     return first > 0 and stays_ahead(first, second, between) > threshold
 
 

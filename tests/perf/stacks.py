@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
@@ -21,7 +20,7 @@ class Profile:
     """
 
     def __init__(self, every: float = 0.005) -> None:
-        self.every, self.seconds = every, 0.0
+        self.every = every
         """Between two looks, and of this thread's time in all."""
         self.stacks = Counter[tuple[str, ...]]()
         """How often each was seen: functions as `module:name`, the innermost first."""
@@ -38,21 +37,11 @@ class Profile:
     def following(self) -> Iterator[None]:
         before = signal.signal(signal.SIGPROF, self._note)
         signal.setitimer(signal.ITIMER_PROF, self.every, self.every)
-        began = time.thread_time()
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.signal(signal.SIGPROF, before)
-            self.seconds += time.thread_time() - began
-
-    def seconds_outside(self, package: str) -> float:
-        """This thread's seconds in which the innermost function that is ours or of `package` was not the latter's."""
-        theirs = 0
-        for stack, count in self.stacks.items():
-            owners = (name.partition(":")[0].partition(".")[0] for name in stack)
-            theirs += count * (next((o for o in owners if o in ("tts", package)), "tts") == package)
-        return self.seconds * (1 - theirs / max(1, self.stacks.total()))
 
     def shares(self, most: int = 60) -> dict[str, Any]:
         """Shares of the samples: of functions themselves, and with all they called."""

@@ -161,7 +161,7 @@ async def work_through(
 
 
 def _shares_memory(settings: Settings) -> bool:
-    """Whether a verifier's model will run in this process beside the policy's."""
+    """Whether a verifier's model will run on this machine beside the policy's."""
     from tts.settings import load_verifier
     from tts.verify.cards import model_of
 

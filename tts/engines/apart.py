@@ -12,16 +12,18 @@ import contextlib
 import copyreg
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from tts.collector import undisturbed
 from tts.engines.child import PARENT, leave
@@ -29,14 +31,31 @@ from tts.engines.startup import start_failure
 from tts.errors import EngineDead, TTSError
 from tts.types import Completion, Sampling
 
-Message = tuple[int, Any, Any, Any]
-"""To the other process: a call's number, the name of a coroutine (None: cancel the call), its arguments, nothing. Back:
-the number (0: none's), whether it went well, its value or exception, and the engine's totals."""
+
+class Asked(NamedTuple):
+    """What goes there: a call's number, the coroutine's name (None: cancel the call) and its arguments."""
+
+    number: int
+    method: str | None
+    arguments: tuple[Any, ...] = ()
+
+
+class Told(NamedTuple):
+    """What comes back: the call's number (0: none's), its value, or with `well` False its exception, and the totals."""
+
+    number: int
+    well: bool
+    value: Any
+    totals: Mapping[str, int]
+
+
 HEADER = 8
 BEAT = 0.25
 """Seconds after which totals are told though no call has ended."""
 PATIENCE = 30.0
 """Seconds in which an engine should have stopped."""
+GRACE = 10.0
+"""Seconds in which a start that is broken off should have cleared up."""
 
 
 def _by_fields(kind: type) -> None:
@@ -73,6 +92,7 @@ class Apart:
 
     def __init__(self, kind: str, arguments: tuple[Any, ...], model: str, log: Path) -> None:
         """`kind`: module and class, as in "tts.engines.generator:Generator"; `model` is for messages."""
+        self._name, self._log = model, log
         self._line: Line | None = None
         self._attaching = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -88,19 +108,29 @@ class Apart:
                 env={**os.environ, "PYTHONPATH": path, PARENT: str(os.getpid())},
             )  # fmt: skip
         try:
-            self._socket.sendall(_packed((kind, arguments)))
-            _, well, value, totals = _received(self._socket)
-            if not well:
-                raise value
-            self.facts: Mapping[str, Any] = value
-            self.totals: Mapping[str, int] = totals
+            with _interruptible():
+                self._socket.sendall(_packed((kind, arguments)))
+                told = Told(*_received(self._socket))
+            if not told.well:
+                raise told.value
+            self.facts: Mapping[str, Any] = told.value
+            self.totals: Mapping[str, int] = told.totals
         except BaseException as error:
-            self._process.kill()
-            self._process.wait()
             self._socket.close()
+            code = self._end()
             if isinstance(error, (EOFError, OSError)):
-                raise start_failure(RuntimeError("its process ended"), model, log) from error
+                raise start_failure(RuntimeError(f"its process ended ({_how(code)})"), model, log) from error
             raise
+
+    def _end(self) -> int:
+        """Have the process end, engine core and all, and wait for it; what it ended with."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(1)
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(GRACE)
+        self._process.kill()
+        return self._process.wait()
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """Await a coroutine of the object. Cancelling this cancels it there.
@@ -109,17 +139,17 @@ class Apart:
             EngineDead: the process is gone.
             TTSError: as it raised there.
         """
-        line = self._line or await self._attached()
         if self._ended is not None:
             raise EngineDead(self._ended)
+        line = self._line or await self._attached()
         self._calls += 1
         number = self._calls
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        line.say((number, method, arguments, None))
         try:
+            line.say(Asked(number, method, arguments))
             return await future
         except asyncio.CancelledError:
-            line.say((number, None, (), None))
+            line.say(Asked(number, None))
             raise
         finally:
             del self._waiting[number]
@@ -133,8 +163,8 @@ class Apart:
                 self._line = line
         return self._line
 
-    def _heard(self, message: Message) -> None:
-        number, well, value, self.totals = message
+    def _heard(self, message: Any) -> None:
+        number, well, value, self.totals = Told(*message)
         future = self._waiting.get(number)
         if future is None or future.done():
             return
@@ -144,59 +174,76 @@ class Apart:
             future.set_exception(value)
 
     def _lost(self) -> None:
-        self._ended = self._ended or "the engine's process ended"
+        self._ended = self._ended or f"the engine's process for {self._name} ended; its log: {self._log}"
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(EngineDead(self._ended))
 
     async def close(self) -> None:
         """Stop it, and wait until its process has ended. Safe to call twice."""
-        if self._ended is None and self._process.poll() is None:
+        if self._line is not None and self._ended is None:
             with contextlib.suppress(EngineDead, TimeoutError):
                 await asyncio.wait_for(self.call("close"), PATIENCE)
-        self._ended = self._ended or "the engine is closed"
-        if self._line is not None:
             self._line.hang_up()
-        self._socket.close()
+        self._ended = self._ended or "the engine is closed"
+        self._socket.close()  # without a line that is word enough
         try:
             await asyncio.to_thread(self._process.wait, PATIENCE)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._end()
+
+
+def _how(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends what blocks here: asyncio's own handler would wait for the event loop to have its turn."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Line(asyncio.Protocol):
     """Pickled messages over a socket, both ways. What is said in one turn of the event loop goes out together."""
 
-    def __init__(self, heard: Callable[[Message], None], lost: Callable[[], None]) -> None:
+    def __init__(self, heard: Callable[[Any], None], lost: Callable[[], None]) -> None:
         self._heard, self._lost = heard, lost
         self._buffer = bytearray()
-        self._unsaid: list[Message] = []
+        self._unsaid: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def say(self, message: Message) -> None:
+    def say(self, message: Asked | Told) -> None:
+        """Raises whatever a value that cannot be pickled raises."""
+        blob = _packed(tuple(message))
         if not self._unsaid:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._unsaid.append(message)
+        self._unsaid.append(blob)
 
     def _flush(self) -> None:
-        messages, self._unsaid = self._unsaid, []
+        blobs, self._unsaid = self._unsaid, []
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(_packed(messages))
+            self._transport.write(b"".join(blobs))
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        while len(self._buffer) >= HEADER:
-            end = HEADER + int.from_bytes(self._buffer[:HEADER], "little")
+        start = 0
+        while len(self._buffer) >= start + HEADER:
+            end = start + HEADER + int.from_bytes(self._buffer[start : start + HEADER], "little")
             if len(self._buffer) < end:
                 break
-            messages = pickle.loads(memoryview(self._buffer)[HEADER:end].tobytes())
-            del self._buffer[:end]
-            for message in messages:
-                self._heard(message)
+            self._heard(pickle.loads(memoryview(self._buffer)[start + HEADER : end].tobytes()))
+            start = end
+        del self._buffer[:start]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -247,14 +294,14 @@ async def _serve(channel: socket.socket) -> None:
 
     async def run(number: int, method: str, arguments: tuple[Any, ...]) -> None:
         try:
-            line.say((number, True, await getattr(served, method)(*arguments), served.totals))
+            line.say(Told(number, True, await getattr(served, method)(*arguments), served.totals))
         except Exception as error:
-            line.say((number, False, _sendable(error), served.totals))
+            line.say(Told(number, False, _sendable(error), served.totals))
         finally:
             del tasks[number]
 
-    def heard(message: Message) -> None:
-        number, method, arguments, _ = message
+    def heard(message: Any) -> None:
+        number, method, arguments = Asked(*message)
         if method is not None:
             tasks[number] = asyncio.get_running_loop().create_task(run(number, method, arguments))
         elif number in tasks:
@@ -265,7 +312,7 @@ async def _serve(channel: socket.socket) -> None:
         while not gone.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(gone.wait(), BEAT)
-            line.say((0, True, None, served.totals))
+            line.say(Told(0, True, None, served.totals))
     await served.close()
 
 
@@ -278,4 +325,8 @@ def _sendable(error: BaseException) -> Exception:
 
 if __name__ == "__main__":
     leave()
+    if os.getppid() != int(os.environ[PARENT]):
+        sys.exit()  # it went before Linux knew to tell us
+    # Not at once: vLLM's own end of an engine core, which does not heed signals while it starts, has to run.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     asyncio.run(_serve(socket.socket(fileno=int(sys.argv[1]))))

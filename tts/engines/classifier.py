@@ -89,10 +89,12 @@ class Classifier:
             self._released = released = asyncio.Event()
             asyncio.get_running_loop().call_later(HOLD, released.set)
         self._held.add(request_id)
-        await self._released.wait()
-        if request_id not in self._held:
-            raise RequestError("the verifier's request was aborted")
-        self._held.remove(request_id)
+        try:
+            await self._released.wait()
+            if request_id not in self._held:
+                raise RequestError("the verifier's request was aborted")
+        finally:
+            self._held.discard(request_id)
 
     async def abort(self, request_id: str) -> None:
         self._held.discard(request_id)

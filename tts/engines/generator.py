@@ -48,8 +48,6 @@ class Generator:
         self._params = lru_cache(maxsize=1024)(self._make_params)
 
     def facts(self) -> Mapping[str, Any]:
-        from transformers import PreTrainedTokenizerBase
-
         config = self._llm.vllm_config
         model = config.model_config
         return {
@@ -63,7 +61,7 @@ class Generator:
                 model.tokenizer_revision,
                 model.trust_remote_code,
                 model.tokenizer_mode,
-                isinstance(self._template.tokenizer, PreTrainedTokenizerBase),
+                type(self._template.tokenizer).__name__.removeprefix("Cached"),
             ),
             "hardware": hardware(),
         }

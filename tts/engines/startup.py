@@ -94,7 +94,7 @@ def start_failure(error: BaseException, model: str, log: Path) -> InputError:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     causes = [m[1] for m in map(_CAUSE.match, lines) if m and "Engine core initialization failed" not in m[1]]
     said = str(error).strip() or type(error).__name__
-    cause = causes[-1] if causes and "initialization failed" in said else said
+    cause = causes[-1] if causes and ("initialization failed" in said or "process ended" in said) else said
     cause = " ".join(cause.split())[:400]
     return EngineUnavailable(f"vLLM cannot start with {model}: {cause}", f"the whole log: {log}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -103,14 +104,17 @@ class VLLMEngine:
         await self._apart.close()
 
 
-def _tokenizer(name: str, revision: str | None, trust_remote_code: bool, mode: str, by_transformers: bool) -> Any:
-    """What vLLM has as the model's tokenizer; `by_transformers`: it is one of theirs, which loads without vLLM."""
-    if by_transformers:
-        from transformers import AutoTokenizer
+def _tokenizer(name: str, revision: str | None, trust_remote_code: bool, mode: str, kind: str) -> Any:
+    """What vLLM has as the model's tokenizer, an object of class `kind`: from transformers where that gives the same,
+    so that vLLM need not be loaded here too.
+    """
+    from transformers import AutoTokenizer
 
-        # A single file (GGUF) is not for it.
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+    with contextlib.suppress(Exception):  # whatever a model's own code raises
+        found = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+        if type(found).__name__ == kind:
+            return found
+    logging.getLogger("vllm").setLevel(logging.ERROR)
     from vllm.tokenizers import get_tokenizer
 
     return get_tokenizer(name, tokenizer_mode=mode, revision=revision, trust_remote_code=trust_remote_code)
