@@ -21,7 +21,7 @@ class Profile:
 
     def __init__(self, every: float = 0.005) -> None:
         self.every = every
-        """Between two looks, and of this thread's time in all."""
+        """Seconds of processor time between two looks."""
         self.stacks = Counter[tuple[str, ...]]()
         """How often each was seen: functions as `module:name`, the innermost first."""
 
