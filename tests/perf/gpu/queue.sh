@@ -65,4 +65,6 @@ spend() { # NAME SECONDS SCRIPT ARGUMENT…: scripts that start an engine for ev
 spend spend-stop 240 adaptive --each 80 -n 32 --stop beta likely
 spend spend-allocation 240 allocation --each 100
 spend spend-optimal 480 compute_optimal --each 80
+step search-accuracy 600 python3 ../search_accuracy.py --limit 61-220 --only "beam-search width=2" rebase \
+    -M enforce_eager=false -M max_num_seqs=256 -M kv_cache_memory_bytes=4000000000
 echo "$(date +%T) all done" >> "$out/queue.log"
