@@ -92,7 +92,8 @@ def test_abort_returns_what_there_is(here: Here) -> None:
     async def main() -> Any:
         long = Sampling(max_tokens=900, ignore_eos=True)
         task = asyncio.ensure_future(here.engine.generate(here.prompt(), long, 1, "long"))
-        await asyncio.sleep(0.5)
+        while here.engine.counters()["generated_tokens"] == before:
+            await asyncio.sleep(0.01)
         await here.engine.abort("long")
         return await task
 
