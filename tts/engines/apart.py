@@ -90,8 +90,12 @@ class Apart:
         EngineUnavailable: the process ended before.
     """
 
-    def __init__(self, kind: str, arguments: tuple[Any, ...], model: str, log: Path) -> None:
-        """`kind`: module and class, as in "tts.engines.generator:Generator"; `model` is for messages."""
+    def __init__(
+        self, kind: str, arguments: tuple[Any, ...], model: str, log: Path, meanwhile: Callable[[], object] = tuple
+    ) -> None:
+        """`kind`: module and class, as in "tts.engines.generator:Generator"; `model` is for messages. `meanwhile` is
+        called here while it starts.
+        """
         self._name, self._log = model, log
         self._line: Line | None = None
         self._attaching = asyncio.Lock()
@@ -110,6 +114,7 @@ class Apart:
         try:
             with _interruptible():
                 self._socket.sendall(_packed((kind, arguments)))
+                meanwhile()
                 told = Told(*_received(self._socket))
             if not told.well:
                 raise told.value

@@ -32,7 +32,9 @@ class VLLMEngine:
         self._version = installed_version()
         path = str(nano.POLICY) if model == nano.NAME else check_model(model)
         self._arguments = dict(arguments)
-        self._apart = Apart("tts.engines.generator:Generator", (path, self._arguments, log), model, log)
+        self._apart = Apart(
+            "tts.engines.generator:Generator", (path, self._arguments, log), model, log, _auto_tokenizer
+        )
         self._facts = facts = self._apart.facts
         self.model = model if model == nano.NAME else path
         self.max_sequences: int = facts["max_sequences"]
@@ -104,14 +106,19 @@ class VLLMEngine:
         await self._apart.close()
 
 
+def _auto_tokenizer() -> Any:
+    """Loads for seconds, the first time."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
+
+
 def _tokenizer(name: str, revision: str | None, trust_remote_code: bool, mode: str, kind: str) -> Any:
     """What vLLM has as the model's tokenizer, an object of class `kind`: from transformers where that gives the same,
     so that vLLM need not be loaded here too.
     """
-    from transformers import AutoTokenizer
-
     with contextlib.suppress(Exception):  # whatever a model's own code raises
-        found = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+        found = _auto_tokenizer().from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
         if type(found).__name__ == kind:
             return found
     logging.getLogger("vllm").setLevel(logging.ERROR)
