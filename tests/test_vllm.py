@@ -262,6 +262,11 @@ def _running(words: list[str], run: Path) -> subprocess.Popen[str]:
     return process
 
 
+def _written(run: Path) -> int:
+    """Whole lines: the last one may be cut, in mid-character too."""
+    return (run / "records.jsonl").read_bytes().count(b"\n")
+
+
 def test_killed_and_interrupted_and_resumed(questions: Path, tiny: Path, tmp_path: Path) -> None:
     """kill -9 leaves no engine behind; Ctrl-C to the whole group drains; a resume ends it, the ledger exact."""
     run = tmp_path / "run"
@@ -271,10 +276,10 @@ def test_killed_and_interrupted_and_resumed(questions: Path, tiny: Path, tmp_pat
     process.kill()
     process.communicate()
     assert _gone(engines, 30), "an engine process outlived its parent"
-    killed = (run / "records.jsonl").read_bytes().count(b"\n")  # the last line may be cut, in mid-character too
+    killed = _written(run)
     process = _running(_words(questions, tiny, run, "--concurrency", 2, "--resume"), run)
     engines = _engine_processes(process.pid)
-    while len(records(run)) <= killed:
+    while _written(run) <= killed:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, told = process.communicate(timeout=120)
