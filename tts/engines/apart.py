@@ -246,7 +246,7 @@ class Line(asyncio.Protocol):
             end = start + HEADER + int.from_bytes(self._buffer[start : start + HEADER], "little")
             if len(self._buffer) < end:
                 break
-            self._heard(pickle.loads(memoryview(self._buffer)[start + HEADER : end].tobytes()))
+            self._heard(pickle.loads(self._buffer[start + HEADER : end]))
             start = end
         del self._buffer[:start]
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tts.engines.generator import last_output
 from tts.engines.heads import register
-from tts.engines.startup import hf_config, on_cpu, start
+from tts.engines.startup import FrontEnd, on_cpu
 from tts.errors import RequestError
 
 CPU_KV_BYTES = 1 << 30
@@ -24,7 +21,7 @@ HOLD = 0.01
 they end; read one by one, they take steps that the policy on the same device would have had."""
 
 
-class Classifier:
+class Classifier(FrontEnd):
     """One vLLM engine that classifies tokens.
 
     Raises (from the constructor):
@@ -32,11 +29,12 @@ class Classifier:
         InputError: an argument that vLLM does not know.
     """
 
+    name = "the verifier"
+
     def __init__(self, path: str, arguments: Mapping[str, Any], log: Path) -> None:
-        self.totals: Counter[str] = Counter()
         register()
         here = {"kv_cache_memory_bytes": CPU_KV_BYTES, "block_size": CPU_BLOCK} if on_cpu() else {}
-        self._llm = start(path, {**here, **arguments}, log, self.totals)
+        super().__init__(path, {**here, **arguments}, log)
         from vllm import PoolingParams
         from vllm.inputs import tokens_input
 
@@ -52,12 +50,11 @@ class Classifier:
         self._released = asyncio.Event()
 
     def facts(self) -> Mapping[str, Any]:
-        config = self._llm.vllm_config
+        config = self._llm.vllm_config.cache_config
         return {
-            "max_model_len": config.model_config.max_model_len,
-            "hf_config": hf_config(self._llm),
-            "block": config.cache_config.block_size,
-            "cached": bool(config.cache_config.enable_prefix_caching),
+            **super().facts(),
+            "block": config.block_size,
+            "cached": bool(config.enable_prefix_caching),
         }
 
     async def classify(
@@ -70,7 +67,7 @@ class Classifier:
         self._reading += 1
         try:
             outputs = self._llm.encode(tokens, self._params(cached), request_id)
-            last = await last_output(self._llm, outputs, "the verifier")
+            last = await self._last(outputs)
         finally:
             self._reading -= 1
         data = last.outputs.data
@@ -96,15 +93,6 @@ class Classifier:
         finally:
             self._held.discard(request_id)
 
-    async def abort(self, request_id: str) -> None:
-        self._held.discard(request_id)
-        await self._llm.abort(request_id)
-
-    async def reset_prefix_cache(self) -> None:
-        await self._llm.reset_prefix_cache()
-
-    async def close(self) -> None:
-        if hasattr(self, "_llm"):
-            with contextlib.suppress(Exception):
-                self._llm.shutdown()
-            del self._llm  # its finaliser would complain when the interpreter ends
+    async def abort(self, *request_ids: str) -> None:
+        self._held.difference_update(request_ids)
+        await super().abort(*request_ids)

@@ -5,26 +5,25 @@ Carries 0.26 (GPU) to 0.32 (GPU and CPU). Token ids go in and come out; text is 
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tts.engines.confidence import groups_of, mean_entropy, self_certainty
-from tts.engines.startup import hardware, hf_config, start
+from tts.engines.startup import FrontEnd, hardware
 from tts.engines.templates import ChatTemplate
 from tts.engines.watching import Watched, rows
-from tts.errors import EngineDead, RequestError
+from tts.errors import RequestError
 from tts.types import Completion, Finish, Sampling
 
 StopTokens = tuple[frozenset[int], bool]
 GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
-class Generator:
+class Generator(FrontEnd):
     """One vLLM engine that generates.
 
     Raises (from the constructor):
@@ -32,9 +31,10 @@ class Generator:
         InputError: an argument that vLLM does not know.
     """
 
+    name = "vLLM"
+
     def __init__(self, path: str, arguments: Mapping[str, Any], log: Path) -> None:
-        self.totals: dict[str, int] = dict.fromkeys(("prompt_tokens", "cached_tokens", "generated_tokens"), 0)
-        self._llm = start(path, arguments, log, self.totals)
+        super().__init__(path, arguments, log)
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
@@ -51,10 +51,9 @@ class Generator:
         config = self._llm.vllm_config
         model = config.model_config
         return {
+            **super().facts(),
             "max_sequences": config.scheduler_config.max_num_seqs,
             "by_priority": config.scheduler_config.policy == "priority",
-            "max_model_len": model.max_model_len,
-            "hf_config": hf_config(self._llm),
             "defaults": self._defaults,
             "tokenizer": (
                 model.tokenizer,
@@ -79,7 +78,7 @@ class Generator:
         if sampling.confidence_floor is not None:
             watched = Watched(sampling.confidence_window, sampling.confidence_floor, sampling.top_logprobs or 0)
             outputs = watched.follow(outputs, lambda: self._llm.abort(request_id))
-        last = await last_output(self._llm, outputs, "vLLM")
+        last = await self._last(outputs)
         completion = self._completion(len(token_ids), params, stops, seed, last)
         if watched is not None:
             return replace(completion, **watched.confidences(completion.finish))
@@ -94,7 +93,7 @@ class Generator:
         """`Engine.logprobs`, for a prompt's tokens."""
         params = self._sampling_params(max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=self._final_only)
         tokens = self._tokens_input(list(token_ids))
-        last = await last_output(self._llm, self._llm.generate(tokens, params, request_id), "vLLM")
+        last = await self._last(self._llm.generate(tokens, params, request_id))
         pairs = list(zip(token_ids, last.prompt_logprobs, strict=True))[start:]
         return [float(row[token].logprob) for token, row in pairs]
 
@@ -160,35 +159,6 @@ class Generator:
         width = len(logprobs.logprobs) // len(logprobs)
         found = dict(zip(logprobs.token_ids[:width], logprobs.logprobs[:width], strict=True))
         return tuple((self._template.decode([i]), logprob) for i, logprob in found.items())
-
-    async def abort(self, *request_ids: str) -> None:
-        await self._llm.abort(request_ids)
-
-    async def reset_prefix_cache(self) -> None:
-        await self._llm.reset_prefix_cache()
-
-    async def close(self) -> None:
-        if hasattr(self, "_llm"):
-            with contextlib.suppress(Exception):
-                self._llm.shutdown()
-            del self._llm  # its finaliser would complain when the interpreter ends
-
-
-async def last_output(llm: Any, outputs: AsyncIterator[Any], who: str) -> Any:
-    """The last output of a request, with vLLM's exceptions as ours."""
-    last = None
-    try:
-        async for output in outputs:
-            last = output
-    except Exception as error:
-        from vllm.v1.engine.exceptions import EngineDeadError
-
-        if llm.errored or isinstance(error, EngineDeadError):
-            raise EngineDead(f"{who}: the engine died: {error}") from error
-        raise RequestError(f"{who} refused the request: {error.__cause__ or error}") from error
-    if last is None:
-        raise RequestError(f"{who} returned nothing for the request")
-    return last
 
 
 def _finish(reason: str | None) -> Finish:

@@ -1,4 +1,5 @@
-"""Starting vLLM: what is checked before, its arguments on this platform, and what to say when it fails."""
+"""Starting vLLM: what is checked before, its arguments on this platform, what to say when it fails, and what all that
+is started has in common."""
 
 from __future__ import annotations
 
@@ -8,14 +9,14 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tts.catalog import nearest
 from tts.engines.child import PARENT, leave
-from tts.errors import EngineUnavailable, InputError
+from tts.errors import EngineDead, EngineUnavailable, InputError, RequestError
 
 # Before anything of vLLM is imported: it and its processes log to stdout otherwise.
 os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
@@ -227,15 +228,55 @@ def _available_memory() -> int:
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def hf_config(llm: Any) -> dict[str, Any]:
-    """The model's `config.json` as vLLM has it, of plain values."""
-    config: dict[str, Any] = json.loads(json.dumps(llm.vllm_config.model_config.hf_config.to_dict(), default=str))
-    return config
-
-
 def hardware() -> str:
     if on_cpu():
         return f"CPU, {os.cpu_count()} cores"
     from vllm.platforms import current_platform
 
     return str(current_platform.get_device_name())
+
+
+class FrontEnd:
+    """An engine with its front end, in a process of its own: what those that generate and those that classify share."""
+
+    name: ClassVar[str]
+    """What it is called in its errors."""
+
+    def __init__(self, path: str, arguments: Mapping[str, Any], log: Path) -> None:
+        self.totals: dict[str, int] = dict.fromkeys(("prompt_tokens", "cached_tokens", "generated_tokens"), 0)
+        self._llm = start(path, arguments, log, self.totals)
+
+    def facts(self) -> Mapping[str, Any]:
+        model = self._llm.vllm_config.model_config
+        return {
+            "max_model_len": model.max_model_len,
+            "hf_config": json.loads(json.dumps(model.hf_config.to_dict(), default=str)),
+        }
+
+    async def abort(self, *request_ids: str) -> None:
+        await self._llm.abort(request_ids)
+
+    async def reset_prefix_cache(self) -> None:
+        await self._llm.reset_prefix_cache()
+
+    async def close(self) -> None:
+        if hasattr(self, "_llm"):
+            with contextlib.suppress(Exception):
+                self._llm.shutdown()
+            del self._llm  # its finaliser would complain when the interpreter ends
+
+    async def _last(self, outputs: AsyncIterator[Any]) -> Any:
+        """The last output of a request, with vLLM's exceptions as ours."""
+        last = None
+        try:
+            async for output in outputs:
+                last = output
+        except Exception as error:
+            from vllm.v1.engine.exceptions import EngineDeadError
+
+            if self._llm.errored or isinstance(error, EngineDeadError):
+                raise EngineDead(f"{self.name}: the engine died: {error}") from error
+            raise RequestError(f"{self.name} refused the request: {error.__cause__ or error}") from error
+        if last is None:
+            raise RequestError(f"{self.name} returned nothing for the request")
+        return last
