@@ -1,12 +1,12 @@
 """A compute-optimal policy on problems it was not fitted to, against verifier-weighted best-of-n.
 
     python tests/perf/compute_optimal.py [--each 40] [-n 64] [--share 0.333] [--bins 5] [--budget set] [-M key=value]
-        [--search 8 16 32]
+        [--search 8 16 32] [--repeats 2] [--keep FOLDER]
 
 Mixed nano levels: the first `each` of every level for calibration, the next for the test. The policy chooses among the
-votes and picks of a pool of n samples, and beam search (width 2) at each size of `--search`. Placement is charged;
-tokens are generated ones and those that the verifier computed. Prints the policy's table, and accuracy and tokens of
-each bin on the test problems.
+votes and picks of a pool of n samples, and beam search (width 2) at each size of `--search`, made `--repeats` times.
+Placement is charged; tokens are generated ones and those that the verifier computed. Prints the policy's table, and
+accuracy and tokens of each bin on the test problems. `--keep`: leave the runs in that folder.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1 / 3)
     parser.add_argument("--bins", type=int, default=5)
     parser.add_argument("--search", type=int, nargs="*", default=[8, 16, 32])
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("--budget", choices=["question", "set"], default="set")
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("-M", "--engine-arg", action="append", default=[])
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+        root = a.keep or Path(folder)
+        root.mkdir(parents=True, exist_ok=True)
         fitted, held = write_mixed(root / "fit.jsonl", a.each), write_mixed(root / "test.jsonl", a.each, a.each)
         words: list[Any] = ["-m", "nano", "--verifier", "nano", "--max-tokens", a.max_tokens]
         for argument in a.engine_arg:
@@ -50,7 +53,7 @@ def main() -> None:
         evaluate(held, root / "full", pool)
         searches = [root / f"search-{n}" for n in a.search]
         for n, run in zip(a.search, searches, strict=True):
-            evaluate(fitted, run, [*words, "-s", "beam-search", "-n", n, "-o", "width=2"])
+            evaluate(fitted, run, [*words, "-s", "beam-search", "-n", n, "-o", "width=2", "--repeats", a.repeats])
         policy = root / "policy.json"
         fit = ["-m", "tts", "calibrate", root / "fit", *searches, "-o", policy, "--bins", a.bins, "--budget", a.budget]
         done = subprocess.run([sys.executable, *map(str, fit)], capture_output=True, text=True, check=False)

@@ -144,6 +144,18 @@ def small(limit: int = 100) -> list[Cell]:
     ]
 
 
+def stopping(limit: int = 660) -> list[Cell]:
+    """A vote of 32 and what two rules leave of it, over all rows."""
+    vote: dict[str, Any] = {"benchmark": "gsm8k", "limit": limit, "n": 32}
+    beta = {"option": {"stop": "beta", "threshold": 0.8}}
+    return [
+        _votes("warm-up", "gsm8k", 32, 8),
+        _votes("sc32-gsm8k-all", **vote),
+        _votes("sc32-gsm8k-all-beta-0.8", **vote, share=0.6, options=beta),
+        _votes("sc32-gsm8k-all-likely-0.85", **vote, share=0.6, options=_likely(0.85)),
+    ]
+
+
 def options(rows: int = 200) -> list[Cell]:
     """What is repeated under each of the engine's own options."""
     return [_votes("warm-up", "gsm8k", 32, 8), _votes("sc8-gsm8k", "gsm8k", rows, 8)]
@@ -164,6 +176,7 @@ PHASES: dict[str, Callable[[], list[Cell]]] = {
     "sleep": sleep,
     "further": further,
     "small": small,
+    "stopping": stopping,
     "options": options,
     "nano": nano,
 }
