@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from conftest import records, tts
 
 from tts.engines.scripted import Reply
+from tts.errors import RequestError
+from tts.session import Session
 from tts.strategies.self_consistency import SelfConsistency
-from tts.types import Budget, Problem
+from tts.types import Budget, Completion, Problem, Prompt, StepScores
 
 PROBLEM = Problem("p", "What is 2 + 3?")
 
@@ -192,3 +197,98 @@ def test_a_run_ends_at_its_deadline_and_what_has_finished_votes(slow: str, sums:
     more = [r for r in records(run) if r.get("begun", True)]
     assert len(more) > len(begun)
     assert [r for r in more if r in begun] == begun
+
+
+class Trusts:
+    """A verifier that trusts one answer and takes its time; it notes when a scoring begins and ends."""
+
+    name, key, flops_per_token = "trusts", "trusts", None
+    notes: ClassVar[list[str]] = []
+
+    def __init__(self, answer: str, seconds: float = 0.0, fails: bool = False) -> None:
+        self.answer, self.seconds, self.fails = answer, seconds, fails
+        self.begun = self.ended = 0
+
+    async def score(self, prompt: Prompt, completion: Completion, session: Session, request_id: str) -> StepScores:
+        self.begun += 1
+        await asyncio.sleep(self.seconds)
+        self.ended += 1
+        if self.fails:
+            raise RequestError("it does not like to")
+        return StepScores((), float(self.answer in completion.text), tokens=7)
+
+    async def abort(self, request_id: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Together(Trusts):
+    """The same, that must see all candidates beside each other."""
+
+    async def compare(self, completions: Sequence[Completion], session: Session) -> list[StepScores]:
+        self.begun += len(completions)
+        return [StepScores((), float(self.answer in c.text), tokens=7) for c in completions]
+
+
+def in_turn(*answers: str, latency: float = 0.0) -> Any:
+    """A script that answers so, one after the other."""
+    left = itertools.cycle(answers)
+    return lambda prompt, seed: Reply(f"The answer is \\boxed{{{next(left)}}}.", latency=latency)
+
+
+@pytest.mark.parametrize("stop", ["beta", "likely"])
+def test_weighted_votes_are_decided_by_their_weights(sessions: Any, stop: Any) -> None:
+    """After 5, 7, 5 the verifier's two votes to none are seven eighths; two to one are not, and 7 gets as many as 5."""
+    verifier = Trusts("5")
+    strategy = SelfConsistency(n=8, stop=stop, threshold=0.8)
+    how: dict[str, Any] = {"max_sequences": 1, "verifier": verifier}
+    solution, usage, counters = asyncio.run(_solve(sessions, strategy, in_turn("5", "7"), **how))
+    assert solution.answer == "5"
+    assert solution.details["stopped"]["after"] == len(solution.candidates) == 3
+    assert [c.scores["trusts"] for c in solution.candidates] == [1.0, 0.0, 1.0]
+    assert usage.verifier_tokens == 2 * 7  # an equal text is not read again
+    assert usage.generated_tokens == counters["generated_tokens"]
+    by_count = replace(strategy, select="majority")
+    solution, _, _ = asyncio.run(_solve(sessions, by_count, in_turn("5", "7"), **how))
+    assert len(solution.candidates) == 8
+
+
+def test_what_is_being_scored_when_the_rule_fires_is_charged(sessions: Any) -> None:
+    """All eight have finished and are scored side by side; the first two decide."""
+    verifier = Trusts("5", seconds=0.02)
+    strategy = SelfConsistency(n=8, stop="beta", threshold=0.8)
+    script = in_turn("5", latency=0.001)
+    solution, usage, counters = asyncio.run(_solve(sessions, strategy, script, verifier=verifier))
+    assert len(solution.candidates) == 2
+    assert verifier.begun == verifier.ended
+    assert usage.verifier_tokens == 7
+    assert usage.generated_tokens == counters["generated_tokens"]
+    each = solution.candidates[0].completion.generated_tokens
+    assert usage.generated_tokens == 2 * each + usage.wasted_tokens
+
+
+def test_a_resume_of_weighted_votes_takes_scores_from_the_journal(sessions: Any, tmp_path: Path) -> None:
+    strategy = SelfConsistency(n=8, stop="beta", threshold=0.8)
+    how: dict[str, Any] = {"journal": tmp_path / "j", "max_sequences": 1}
+    first, spent, _ = asyncio.run(_solve(sessions, strategy, in_turn("5", "7"), verifier=Trusts("5"), **how))
+    again = Trusts("5")
+    second, usage, counters = asyncio.run(_solve(sessions, strategy, in_turn("8"), verifier=again, **how))
+    assert counters["generated_tokens"] == again.begun == 0
+    assert [c.answer for c in second.candidates] == [c.answer for c in first.candidates] == ["5", "7", "5"]
+    assert usage.verifier_tokens == spent.verifier_tokens == 2 * 7
+
+
+def test_weighted_votes_of_a_verifier_that_fails_are_an_error(sessions: Any) -> None:
+    strategy = SelfConsistency(n=3, stop="beta")
+    with pytest.raises(RequestError, match=r"trusts.*does not like to"):
+        asyncio.run(_solve(sessions, strategy, in_turn("5", "7"), verifier=Trusts("5", fails=True)))
+
+
+def test_what_compares_candidates_scores_them_when_the_count_has_decided(sessions: Any) -> None:
+    verifier = Together("7")
+    strategy = SelfConsistency(n=32, stop="beta")
+    script = in_turn("7", "5", "5", "5", "5", "5")
+    solution, usage, _ = asyncio.run(_solve(sessions, strategy, script, verifier=verifier, max_sequences=1))
+    assert solution.answer == "7"
+    assert 6 <= len(solution.candidates) == verifier.begun < 12
+    assert usage.verifier_tokens == 0  # a comparison is journalled by its own calls

@@ -123,6 +123,34 @@ def test_another_run_is_a_setting_whose_placement_is_paid(pool: Path, tmp_path: 
     assert policy.choice(0, 0).strategy != "beam"
 
 
+def test_a_vote_that_ends_early_is_chosen_where_it_does_as_well_for_less(tmp_path: Path) -> None:
+    """Right with 0.9 in three samples of four, wrong with 0.1 else: two or three votes are enough, and eight are not
+    better. Where the verifier knows nothing, nothing stops early.
+    """
+    sure = {f"s{i}": [((k + i) % 4 > 0, 0.9 if (k + i) % 4 else 0.1, 10) for k in range(32)] for i in range(12)}
+    torn = {f"t{i}": [((k + i) % 3 > 0, 0.01, 10) for k in range(32)] for i in range(12)}
+    policy = calibrate([_stored(tmp_path, "pool", "best-of-n", {**sure, **torn})], 2, 2, None, "set")
+    stopped = policy.curves["stop=beta 0.8"]
+    fixed = policy.curves["best-of-n weighted"]
+    assert stopped[-1]["accuracy"] == fixed[-1]["accuracy"] == 1.0
+    assert stopped[-1]["tokens"] < 0.65 * fixed[-1]["tokens"]
+    choice = policy.choice(0, 200)
+    assert (choice.strategy, choice.options["select"]) == ("self-consistency", "weighted")
+    assert choice.tokens < 11 * 6
+
+
+def test_what_places_a_problem_is_what_it_is_measured_on(tmp_path: Path) -> None:
+    """Half of all samples are right and the verifier sees it: a draw that begins with a wrong one is hard, also where
+    it is of the same problem, and one sample of it is never right."""
+    rows = {f"p{i}": [(k % 2 == 0, float(k % 2 == 0), 10) for k in range(8)] for i in range(24)}
+    policy = calibrate([_stored(tmp_path, "pool", "best-of-n", rows)], 2, 1, None)
+    easy, hard = policy.bins
+    assert easy.choices[0].accuracy == 1.0
+    assert hard.choices[0].accuracy == 0.0
+    assert hard.choices[-1].accuracy == 1.0
+    assert easy.problems + hard.problems == 24
+
+
 @pytest.mark.parametrize(("bins", "probe", "said"), [(13, 2, "too few"), (2, 9, "only 8 samples")])
 def test_too_little_is_said(pool: Path, bins: int, probe: int, said: str) -> None:
     with pytest.raises(InputError, match=said):

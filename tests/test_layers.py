@@ -24,7 +24,7 @@ LAYERS = [
         "policy",
         "writing",
     },
-    {"paired", "forecast", "allocate"},
+    {"paired", "forecast", "allocate", "replayed"},
     {"journal", "notes", "verify", "nano", "predictability"},
     {"clock", "account"},
     {"setup"},

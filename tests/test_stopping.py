@@ -8,10 +8,10 @@ from itertools import product
 
 import pytest
 
-from tts.stopping import certain, decided, leads, likely, stays_ahead, stops, unanimous
+from tts.stopping import certain, confidence, leads, stays_ahead, stops, tally, unanimous
 
 
-def brute_leads(first: int, second: int, steps: int = 20_000) -> float:
+def brute_leads(first: float, second: float, steps: int = 20_000) -> float:
     """The Beta mass above one half, by the midpoint rule."""
     points = [(i + 0.5) / steps for i in range(steps)]
     density = [p**first * (1 - p) ** second for p in points]
@@ -29,9 +29,16 @@ def test_unopposed_votes_have_a_closed_form() -> None:
 
 
 def test_the_paper_s_threshold_needs_four_unopposed_votes() -> None:
-    assert [decided([k], 0.95) for k in (0, 1, 2, 3, 4)] == [False, False, False, False, True]
-    assert not decided([4, 1], 0.95)
-    assert decided([7, 1], 0.95)
+    assert [stops("beta", [0] * k, 32, 0.95, 5) for k in (0, 1, 2, 3, 4)] == [False, False, False, False, True]
+    assert not stops("beta", [0, 0, 1, 0, 0], 32, 0.95, 5)
+    assert stops("beta", [0, 0, 0, 1, 0, 0, 0, 0], 32, 0.95, 5)
+
+
+def test_a_probability_that_is_the_threshold_is_not_above_it() -> None:
+    """One vote to none is three quarters, two are seven eighths, exactly."""
+    for votes, threshold in ((1, 0.75), (2, 0.875), (3, 0.9375)):
+        assert not stops("beta", [0] * votes, 32, threshold, 5)
+        assert stops("beta", [0] * votes, 32, threshold - 1e-9, 5)
 
 
 @pytest.mark.parametrize("votes", [(2, 1), (3, 0), (3, 1), (4, 2), (1, 1), (5, 2)])
@@ -47,7 +54,7 @@ def test_certain_is_what_every_continuation_says(votes: tuple[int, ...], remaini
     assert certain(votes, remaining) == kept
 
 
-def urn(first: int, second: int, remaining: int) -> float:
+def urn(first: float, second: float, remaining: int) -> float:
     """P(first strictly ahead at the end), draw by draw: the next vote goes as those before did (Laplace's rule)."""
     if remaining == 0:
         return float(first > second)
@@ -70,12 +77,12 @@ def test_staying_ahead_of_thousands() -> None:
 def test_likely_stops_before_certain_and_waits_for_no_vote_that_is_left_out() -> None:
     for votes, remaining in product([(3, 1), (5, 4), (7, 2), (9, 0)], range(12)):
         drawn = sum(votes)
-        assert likely(votes, drawn, remaining, 0.95) or not certain(votes, remaining)
-    assert not likely([], 3, 5, 0.5)
-    assert not likely([2, *[1] * 14], 16, 2, 0.99)
-    assert not likely([1], 8, 2, 0.99)
-    assert likely([5, 2], 7, 6, 0.8)
-    assert not likely([5, 2], 7, 60, 0.99)
+        assert confidence("likely", votes, drawn, remaining) > 0.95 or not certain(votes, remaining)
+    assert confidence("likely", [], 3, 5) == 0.0
+    assert confidence("likely", [2, *[1] * 14], 16, 2) < 0.99
+    assert confidence("likely", [1], 8, 2) < 0.99
+    assert confidence("likely", [5, 2], 7, 6) > 0.8
+    assert confidence("likely", [5, 2], 7, 60) < 0.99
 
 
 def test_likely_keeps_its_promise() -> None:
@@ -87,7 +94,7 @@ def test_likely_keeps_its_promise() -> None:
         answers = random.choices(range(4), odds, k=32)
         for drawn in range(1, 32):
             votes = Counter(answers[:drawn])
-            if likely(list(votes.values()), drawn, 32 - drawn, 0.95):
+            if confidence("likely", list(votes.values()), drawn, 32 - drawn) > 0.95:
                 whole = Counter(answers)
                 stopped, saved = stopped + 1, saved + 32 - drawn
                 changed += whole[votes.most_common(1)[0][0]] < max(whole.values())
@@ -103,6 +110,23 @@ def test_a_window_is_full_disjoint_and_of_one_answer() -> None:
     assert unanimous([0, 1, 2, 2, 2, 2], 3)
     assert not unanimous([-1, -1, -1], 3)
     assert not unanimous([], 3)
+
+
+def test_votes_may_weigh_less_than_one() -> None:
+    """Two sure votes against one do what the verifier's doubt in the third makes of them."""
+    assert sorted(tally([0, 1, 0, -1], [0.5, 0.25, 1.0, 1.0])) == [0.25, 1.5]
+    assert leads(1.5, 0.25) == pytest.approx(brute_leads(1.5, 0.25), abs=1e-6)
+    assert not stops("beta", [0, 0, 1], 32, 0.8, 5)
+    assert stops("beta", [0, 0, 1], 32, 0.8, 5, [1.0, 1.0, 0.01])
+    assert not stops("beta", [0, 0, 0, 0], 32, 0.8, 5, [0.1] * 4)
+    assert stops("certain", [0, 0, 1], 4, 0.8, 5, [1.0, 1.0, 0.5])
+    assert not stops("certain", [0, 0, 1], 4, 0.8, 5, [1.0, 0.4, 0.5])
+    assert not stops("beta", [0, 0], 32, 0.5, 5, [0.0, 0.0])
+
+
+@pytest.mark.parametrize(("first", "second", "remaining"), [(1.5, 0.25, 3), (0.75, 0.5, 6), (2.0, 1.25, 1)])
+def test_a_fractional_lead_is_kept_by_the_same_urn(first: float, second: float, remaining: int) -> None:
+    assert stays_ahead(first, second, remaining) == pytest.approx(urn(first, second, remaining))
 
 
 def test_rules_read_classes() -> None:

@@ -1,25 +1,27 @@
 """Fitting a compute-optimal policy to stored runs (Snell et al. 2024, arXiv:2408.03314, section 3).
 
 A *setting* is a strategy with its options. A run of independent samples gives many: every way of choosing among k of
-them, for every k along the ladder, as expectations over the subsets. Any other run gives one. Costs are tokens a
-problem, generated ones and those that the verifier computed (what it had cached costs nothing), those of the samples
-that place a question included.
+them, for every k along the ladder, and of ending a vote early by every rule that has a threshold. Any other run gives
+one. Costs are tokens a problem, generated ones and those that the verifier computed (what it had cached costs nothing),
+those of the samples that place a question included.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 from tts.errors import InputError
-from tts.metrics import best_at_k, ladder, maj_at_k, weighted_at_k
+from tts.metrics import ladder
 from tts.policy import Bin, BudgetOf, Choice, Measure, Policy, doubt, entropy
-from tts.stopping import stops_early
+from tts.replayed import ORDERS, highest_after, leads_after, orders, stops_after
+from tts.stopping import Confident, stops_early
 from tts.store import read_manifest, read_records
 
 POOLED = ("self-consistency", "best-of-n", "single")
@@ -27,7 +29,7 @@ POOLED = ("self-consistency", "best-of-n", "single")
 
 @dataclass(frozen=True)
 class Sample:
-    """One stored candidate; `spent` in verifier tokens is a problem's mean."""
+    """One stored candidate."""
 
     group: int
     correct: bool
@@ -61,20 +63,32 @@ class Pool:
         return fmean(s.tokens for s in self.samples)
 
 
+class Draw(NamedTuple):
+    """A problem with its samples in one order: the first place it, and any way of choosing goes on from there. So what
+    is measured in a bin is measured on the samples that put the problem there, and chance is averaged over orders.
+    """
+
+    problem: str
+    order: int
+
+
 @dataclass(frozen=True)
 class Setting:
-    """Accuracy and tokens by problem of one way to solve; `label` names its curve."""
+    """Accuracy and tokens by draw of one way to solve; `label` names its curve."""
 
     label: str
     strategy: str
     options: Mapping[str, Any]
-    accuracy: Mapping[str, float]
-    tokens: Mapping[str, float]
+    accuracy: Mapping[Draw, float]
+    tokens: Mapping[Draw, float]
 
 
-Choose = Callable[[Sequence[Setting], Sequence[Sequence[str]], float], list[Setting]]
-"""From settings, the problems of each bin and a budget to a setting for each bin."""
+Choose = Callable[[Sequence[Setting], Sequence[Sequence[Draw]], float], list[Setting]]
+"""From settings, the draws in each bin and a budget to a setting for each bin."""
 BUDGETS_AN_OCTAVE = 4
+CONFIDENT: tuple[Confident, ...] = get_args(Confident)
+THRESHOLDS = (0.8, 0.9, 0.95)
+"""Of the rules that end a vote early."""
 
 
 def calibrate(
@@ -101,13 +115,14 @@ def calibrate(
     measure = measure or ("score" if verifier else "entropy")
     if measure == "score" and verifier is None:
         raise InputError(f"{runs[0]} has no verifier's scores to place questions by", "--measure entropy")
-    extra = {name: probe * p.verifier_tokens if measure == "score" else 0.0 for name, p in pools.items()}
-    settings = _pooled(pools, n, probe, extra, verifier)
-    dearest = settings[-1].label
-    for run in runs[1:]:
-        settings += _single(run, pools, probe, extra)
-    value = {name: difficulty(p, probe, measure) for name, p in pools.items()}
-    budgets = sorted({fmean(s.tokens.values()) for s in settings if s.label == dearest})
+    draws = {
+        Draw(name, number): replace(pool, samples=tuple(pool.samples[i] for i in order))
+        for name, pool in pools.items()
+        for number, order in enumerate(orders(name, n))
+    }
+    settings = _pooled(draws, probe, verifier) + [_single(run, draws, probe, measure) for run in runs[1:]]
+    value = {draw: difficulty(p, probe, measure) for draw, p in draws.items()}
+    budgets = sorted({fmean(s.tokens.values()) for s in settings if s.label == "self-consistency"})
     choose: Choose = _for_each
     if budget_of == "set":
         choose, budgets = _for_all, _finer(budgets)
@@ -116,17 +131,17 @@ def calibrate(
     fitted = [
         Bin(
             upper=edge,
-            problems=len(names),
-            pass_at_1=fmean(fmean(pools[name].correct) for name in names),
+            problems=round(len(inside) / ORDERS),
+            pass_at_1=fmean(fmean(draws[d].correct) for d in inside),
             choices=[at_budget[number] for at_budget in choices],
         )
-        for number, (edge, names) in enumerate(zip(edges, members, strict=True))
+        for number, (edge, inside) in enumerate(zip(edges, members, strict=True))
     ]
     curves = {
         label: _curve([s for s in settings if s.label == label]) for label in dict.fromkeys(s.label for s in settings)
     }
     curves[f"compute-optimal ({measure}, held out)"] = _held_out(choose, settings, members, budgets)
-    oracle = _binned({name: difficulty(p, probe, "oracle") for name, p in pools.items()}, bins)[1]
+    oracle = _binned({draw: difficulty(p, probe, "oracle") for draw, p in draws.items()}, bins)[1]
     curves["compute-optimal (oracle, held out)"] = _held_out(choose, settings, oracle, budgets)
     used = verifier if measure == "score" or any(_needs(c) for b in fitted for c in b.choices) else None
     return Policy(
@@ -171,102 +186,128 @@ def difficulty(pool: Pool, probe: int, measure: Measure) -> float:
     return entropy([s.group for s in first]) if measure == "entropy" else doubt([s.score for s in first])
 
 
-Choosing = Callable[[Pool, int], float]
+class Way(NamedTuple):
+    """One way to choose among at most k samples; `options` without n."""
+
+    label: str
+    k: int
+    strategy: str
+    options: tuple[tuple[str, Any], ...]
 
 
-def _pooled(
-    pools: Mapping[str, Pool], n: int, probe: int, extra: Mapping[str, float], verifier: str | None
-) -> list[Setting]:
-    """Every way of choosing among k samples. Samples that placed the question are among the k; their scores are among
-    those that a choice by scores needs.
+def _pooled(draws: Mapping[Draw, Pool], probe: int, verifier: str | None) -> list[Setting]:
+    """Every way of choosing among k samples. A verifier reads all of them; what a rule throws away because it is in
+    flight when it fires is left out.
     """
-    ways: list[tuple[str, str, dict[str, Any], Choosing, bool]] = [
-        ("self-consistency", "self-consistency", {}, lambda p, k: maj_at_k(p.classes, p.correct, k), False)
-    ]
-    if verifier is not None:
-        weighted: Choosing = lambda p, k: weighted_at_k(p.scores, p.classes, p.correct, k)  # noqa: E731
-        highest: Choosing = lambda p, k: best_at_k(p.scores, p.correct, p.classes, k)  # noqa: E731
-        ways.append(("best-of-n weighted", "best-of-n", {"select": "weighted"}, weighted, True))
-        ways.append(("best-of-n highest", "best-of-n", {"select": "highest"}, highest, True))
-    found = []
-    for label, strategy, options, choosing, scored in ways:
-        for k in (k for k in ladder(n) if k >= probe):
-            costs = {
-                name: k * (p.each + (p.verifier_tokens if scored else 0.0)) + (0.0 if scored else extra[name])
-                for name, p in pools.items()
-            }
-            accuracy = {name: choosing(p, k) for name, p in pools.items()}
-            found.append(Setting(label, strategy, {**options, "n": k}, accuracy, costs))
-    return found
+    found: dict[Way, tuple[dict[Draw, float], dict[Draw, float]]] = {}
+    for draw, pool in draws.items():
+        right = dict(zip(pool.classes, pool.correct, strict=True))
+        spent = list(accumulate(s.tokens + pool.verifier_tokens for s in pool.samples))
+        for way, drawn, leader in _replayed(pool.samples, probe, verifier):
+            accuracy, tokens = found.setdefault(way, ({}, {}))
+            accuracy[draw] = float(right.get(leader, False))
+            tokens[draw] = spent[max(drawn, probe) - 1]
+    return [Setting(w.label, w.strategy, {**dict(w.options), "n": w.k}, *outcomes) for w, outcomes in found.items()]
 
 
-def _single(run: Path, pools: Mapping[str, Pool], probe: int, extra: Mapping[str, float]) -> list[Setting]:
+def _replayed(samples: Sequence[Sample], probe: int, verifier: str | None) -> Iterator[tuple[Way, int, int]]:
+    """Each way, after how many samples it has chosen, and the class that it has chosen (-1: none)."""
+    classes = [s.group for s in samples]
+    scores = [s.score or 0.0 for s in samples]
+    votes = [1.0] * len(samples)
+    majority = leads_after(classes, votes)
+    weighted = leads_after(classes, scores)
+    highest = highest_after(classes, scores)
+    by_scores = [("weighted", weighted), ("highest", highest)] if verifier else []
+    select = "weighted" if verifier else "majority"
+    for k in (k for k in ladder(len(samples)) if k >= probe):
+        plain = (("select", "majority"),) if verifier else ()
+        yield Way("self-consistency", k, "self-consistency", plain), k, majority[k - 1]
+        for how, leaders in by_scores:
+            yield Way(f"best-of-n {how}", k, "best-of-n", (("select", how),)), k, leaders[k - 1]
+        for rule in CONFIDENT if k > probe else ():
+            weights = scores if verifier else votes
+            after = stops_after(rule, classes[:k], weights[:k], THRESHOLDS)
+            for threshold, drawn in zip(THRESHOLDS, after, strict=True):
+                options = (("select", select), ("stop", rule), ("threshold", threshold))
+                leader = (weighted if verifier else majority)[drawn - 1]
+                yield Way(f"stop={rule} {threshold}", k, "self-consistency", options), drawn, leader
+
+
+def _single(run: Path, draws: Mapping[Draw, Pool], probe: int, measure: Measure) -> Setting:
     """A run as one setting; what placed the question comes on top."""
     manifest = read_manifest(run)
     identity, n = manifest["identity"], manifest["growing"].get("n")
     marks: dict[str, list[float]] = {}
     costs: dict[str, list[float]] = {}
     for record in read_records(run):
-        name = record["problem_id"]
-        if name in pools and record["status"] != "error":
-            marks.setdefault(name, []).append(float(bool(record["grade"]["correct"])))
-            usage = record["usage"]
-            probed = probe * pools[name].each + extra[name]
-            costs.setdefault(name, []).append(usage["generated_tokens"] + _read(usage) + probed)
-    if missing := pools.keys() - marks.keys():
+        if record["status"] != "error":
+            marks.setdefault(record["problem_id"], []).append(float(bool(record["grade"]["correct"])))
+            spent = record["usage"]["generated_tokens"] + _read(record["usage"])
+            costs.setdefault(record["problem_id"], []).append(spent)
+    if missing := {d.problem for d in draws} - marks.keys():
         raise InputError(f"{run} lacks {len(missing)} of the problems of the first run", "calibrate runs of one set")
+    accuracy = {d: fmean(marks[d.problem]) for d in draws}
+    tokens = {d: fmean(costs[d.problem]) + _placing(pool, probe, measure) for d, pool in draws.items()}
     options = {**identity["options"], **({"n": n} if n and n > 1 else {})}
-    accuracy, tokens = ({k: fmean(v) for k, v in values.items()} for values in (marks, costs))
-    return [Setting(identity["strategy"], identity["strategy"], options, accuracy, tokens)]
+    return Setting(identity["strategy"], identity["strategy"], options, accuracy, tokens)
+
+
+def _placing(pool: Pool, probe: int, measure: Measure) -> float:
+    """Tokens that place a question."""
+    read = probe * pool.verifier_tokens if measure == "score" else 0.0
+    return sum(s.tokens for s in pool.samples[:probe]) + read
 
 
 def _needs(choice: Choice) -> bool:
-    return choice.strategy not in ("self-consistency", "single")
+    """Whether it goes by a verifier's scores."""
+    votes = choice.strategy in ("self-consistency", "single")
+    return not votes or choice.options.get("select", "majority") != "majority"
 
 
-def _binned(value: Mapping[str, float], bins: int) -> tuple[list[float | None], list[list[str]]]:
-    """Quantile bins: their upper edges and the problems in each. Equal values share one, so there may be fewer."""
+def _binned(value: Mapping[Draw, float], bins: int) -> tuple[list[float | None], list[list[Draw]]]:
+    """Quantile bins: their upper edges and the draws in each. Equal values share one, so there may be fewer."""
     ordered = sorted(value.values())
     edges = sorted({ordered[len(ordered) * i // bins - 1] for i in range(1, bins)})
     uppers: list[float | None] = [*edges, None]
-    members: list[list[str]] = [[] for _ in uppers]
-    for name in sorted(value):
-        members[next(i for i, e in enumerate(uppers) if e is None or value[name] <= e)].append(name)
-    kept = [(upper, names) for upper, names in zip(uppers, members, strict=True) if names]
-    return [*(u for u, _ in kept[:-1]), None], [names for _, names in kept]
+    members: list[list[Draw]] = [[] for _ in uppers]
+    for draw in sorted(value):
+        members[next(i for i, e in enumerate(uppers) if e is None or value[draw] <= e)].append(draw)
+    kept = [(upper, inside) for upper, inside in zip(uppers, members, strict=True) if inside]
+    return [*(u for u, _ in kept[:-1]), None], [inside for _, inside in kept]
 
 
-def _best(settings: Sequence[Setting], names: Sequence[str], budget: float) -> Setting:
+def _best(settings: Sequence[Setting], draws: Sequence[Draw], budget: float) -> Setting:
     """The most accurate on these problems within the budget, the cheapest of equals; the cheapest of all if none is."""
-    costs = {id(s): fmean(s.tokens[name] for name in names) for s in settings}
+    costs = {id(s): fmean(s.tokens[d] for d in draws) for s in settings}
     within = [s for s in settings if costs[id(s)] <= budget * (1 + 1e-9)]
     if not within:
         return min(settings, key=lambda s: costs[id(s)])
-    return max(within, key=lambda s: (round(fmean(s.accuracy[name] for name in names), 9), -costs[id(s)]))
+    return max(within, key=lambda s: (round(fmean(s.accuracy[d] for d in draws), 9), -costs[id(s)]))
 
 
-def _for_each(settings: Sequence[Setting], members: Sequence[Sequence[str]], budget: float) -> list[Setting]:
+def _for_each(settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float) -> list[Setting]:
     """The best of each bin on its own, `budget` tokens a question."""
-    return [_best(settings, names, budget) for names in members]
+    return [_best(settings, inside, budget) for inside in members]
 
 
-def _for_all(settings: Sequence[Setting], members: Sequence[Sequence[str]], budget: float) -> list[Setting]:
+def _for_all(settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float) -> list[Setting]:
     """The most accurate over all bins, `budget` tokens a question on average: from the cheapest setting of each bin,
     the step that wins most accuracy a token is taken next, in whichever bin it is, as long as one fits.
     """
     total = sum(map(len, members))
     means = [
-        [(fmean(s.tokens[n] for n in names), fmean(s.accuracy[n] for n in names), s) for s in settings]
-        for names in members
+        [(fmean(s.tokens[d] for d in inside), fmean(s.accuracy[d] for d in inside), s) for s in settings]
+        for inside in members
     ]
     chosen = [min(points, key=lambda p: (p[0], -p[1])) for points in means]
-    left = budget * total * (1 + 1e-9) - sum(c[0] * len(names) for c, names in zip(chosen, members, strict=True))
+    left = budget * total * (1 + 1e-9) - sum(c[0] * len(inside) for c, inside in zip(chosen, members, strict=True))
     while True:
         steps = [
             ((to[1] - at[1]) / max(to[0] - at[0], 1e-9), -to[0], number, to)
-            for number, (at, names) in enumerate(zip(chosen, members, strict=True))
+            for number, (at, inside) in enumerate(zip(chosen, members, strict=True))
             for to in means[number]
-            if to[1] > at[1] + 1e-9 and (to[0] - at[0]) * len(names) <= left
+            if to[1] > at[1] + 1e-9 and (to[0] - at[0]) * len(inside) <= left
         ]
         if not steps:
             return [setting for _, _, setting in chosen]
@@ -281,42 +322,44 @@ def _finer(budgets: Sequence[float]) -> list[float]:
     return [budgets[0] * 2 ** (i / BUDGETS_AN_OCTAVE) for i in range(count)] + [budgets[-1]]
 
 
-def _folds(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    ranked = sorted(names, key=lambda name: hashlib.blake2b(name.encode(), digest_size=8).digest())
-    return ranked[::2], ranked[1::2]
+def _folds(draws: Sequence[Draw]) -> tuple[list[Draw], list[Draw]]:
+    """Two halves of the problems, all draws of one in one of them."""
+    names = sorted({d.problem for d in draws}, key=lambda name: hashlib.blake2b(name.encode(), digest_size=8).digest())
+    first = set(names[::2])
+    return [d for d in draws if d.problem in first], [d for d in draws if d.problem not in first]
 
 
 def _crossed(
-    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[str]], budget: float
+    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float
 ) -> list[list[tuple[float, float]]]:
     """By bin, (accuracy, tokens) of each problem under the setting that was chosen on the other half of all bins."""
     found: list[list[tuple[float, float]]] = [[] for _ in members]
-    folds = [_folds(names) for names in members]
+    folds = [_folds(inside) for inside in members]
     for half in (0, 1):
         best = choose(settings, [fold[half] or fold[1 - half] for fold in folds], budget)
         for pairs, setting, fold in zip(found, best, folds, strict=True):
-            pairs += [(setting.accuracy[name], setting.tokens[name]) for name in fold[1 - half]]
+            pairs += [(setting.accuracy[draw], setting.tokens[draw]) for draw in fold[1 - half]]
     return found
 
 
 def _chosen(
-    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[str]], budget: float
+    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float
 ) -> list[Choice]:
     """The choice of each bin at this budget."""
     best, crossed = choose(settings, members, budget), _crossed(choose, settings, members, budget)
     return [
         Choice(
             budget=budget, strategy=setting.strategy, options=dict(setting.options),
-            tokens=fmean(setting.tokens[name] for name in names),
-            accuracy=fmean(setting.accuracy[name] for name in names),
+            tokens=fmean(setting.tokens[draw] for draw in inside),
+            accuracy=fmean(setting.accuracy[draw] for draw in inside),
             held_out_accuracy=fmean(a for a, _ in pairs), held_out_tokens=fmean(t for _, t in pairs),
         )
-        for setting, names, pairs in zip(best, members, crossed, strict=True)
+        for setting, inside, pairs in zip(best, members, crossed, strict=True)
     ]  # fmt: skip
 
 
 def _held_out(
-    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[str]], budgets: Sequence[float]
+    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budgets: Sequence[float]
 ) -> list[dict[str, float]]:
     curve = []
     for budget in budgets:

@@ -7,10 +7,10 @@ import copy
 import hashlib
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from tts.account import Account
 from tts.clock import Clock
@@ -20,6 +20,7 @@ from tts.journal import Entry, call_key, prompt_digest
 from tts.setup import Setup
 from tts.types import Budget, Completion, Engine, Prompt, Sampling, Usage, Verifier
 
+Made = TypeVar("Made")
 WAVE = 4
 """Siblings of a stream in flight where the engine does not serve by priority: there a waiting one would take a place
 from another problem's first."""
@@ -242,29 +243,40 @@ class Calls:
             self.account.overdraw()
         return completion
 
-    async def stream(self, calls: Sequence[Call]) -> AsyncGenerator[Completion, None]:
-        """Completions as they finish, those in the journal first; closing it aborts the rest."""
+    async def stream(
+        self, calls: Sequence[Call], then: Callable[[Completion], Awaitable[Made]]
+    ) -> AsyncGenerator[Made, None]:
+        """What `then` makes of completions as they finish, those in the journal first; closing it aborts the rest."""
         entries = [(call, self.known(call)) for call in calls]
         waiting = deque(sorted(entries, key=lambda pair: pair[1] is None))
         width = len(calls) if self._setup.engine.by_priority else WAVE
-        tasks: dict[asyncio.Future[Completion | None], Call] = {}
+        tasks: dict[asyncio.Future[Made | None], tuple[asyncio.Future[Completion | None], Call]] = {}
+        left = False
+
+        async def made(brought: asyncio.Future[Completion | None]) -> Made | None:
+            completion = await brought
+            return None if completion is None or left else await then(completion)
+
         try:
             while waiting and waiting[0][1] is not None:
                 if (completion := await self._bring(*waiting.popleft())) is not None:
-                    yield completion
+                    yield await then(completion)
             while waiting or tasks:
                 while waiting and len(tasks) < width:
                     call, _ = waiting.popleft()
-                    tasks[asyncio.ensure_future(self._bring(call, None))] = call
+                    brought = asyncio.ensure_future(self._bring(call, None))
+                    tasks[asyncio.ensure_future(made(brought))] = brought, call
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=lambda t: tasks[t].priority):
+                for task in sorted(done, key=lambda t: tasks[t][1].priority):
                     del tasks[task]
-                    if (completion := task.result()) is not None:
-                        yield completion
+                    if (result := task.result()) is not None:
+                        yield result
         finally:
+            left = True
             for call, _ in waiting:
                 self.release(call)
-            await self.withdraw(tasks)
+            await self.withdraw(dict(tasks.values()))
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def withdraw(self, tasks: Mapping[asyncio.Future[Completion | None], Call]) -> None:
         """Nobody wants these any more: abort them, or keep them from being sent, and charge what they generated,

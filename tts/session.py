@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import asdict, replace
 
 from tts.account import Account, Ledger
-from tts.calls import WAVE, Calls, Running, cost, derive_seed
+from tts.calls import WAVE, Calls, Made, Running, cost, derive_seed
 from tts.clock import Clock
 from tts.errors import NotBegun, RequestError
 from tts.notes import Notes, context_hash
@@ -66,6 +66,11 @@ class Session(Texts):
         """The name of the run's verifier, under which `scored` leaves its scores."""
         return self._setup.verifier.name if self._setup.verifier else None
 
+    @property
+    def scores_singly(self) -> bool:
+        """Whether there is a verifier that scores a completion by itself, not beside others."""
+        return self._setup.verifier is not None and not isinstance(self._setup.verifier, Comparer)
+
     async def score(self, prompt: Prompt, completions: Sequence[Completion]) -> list[StepScores]:
         """The verifier's view of each completion of `prompt`, finished or not. One that cannot be scored (the verifier
         refused it, or gave something that is no number, or time was up) has no value but an error.
@@ -78,9 +83,12 @@ class Session(Texts):
             found = await verifier.compare(completions, self)
         else:
             found = await asyncio.gather(*(self.rate(prompt, c) for c in completions))
-        if found and not self.ended and all(s.value is None for s in found):
-            raise RequestError(f"verifier {verifier.name!r}: {found[0].error}")
+        self._demand_one(found)
         return found
+
+    def _demand_one(self, found: Sequence[StepScores]) -> None:
+        if found and not self.ended and all(s.value is None for s in found):
+            raise RequestError(f"verifier {self.verifier!r}: {found[0].error}")
 
     async def scored(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates with the verifier's score under its name, those of their steps under NAME:steps, and how many
@@ -203,15 +211,48 @@ class Session(Texts):
         sibling with `priority`, the next with one more and so on, so that waiting ones cost nothing; an engine that
         does not serve by priority gets no more than `WAVE` at a time.
         """
-        return aclosing(self._stream(prompt, n, sampling, priority))
+
+        async def itself(completion: Completion) -> Completion:
+            return completion
+
+        return aclosing(self._stream(prompt, n, itself, sampling, priority))
+
+    def candidates(self, prompt: Prompt, n: int, *, scored: bool) -> aclosing[AsyncGenerator[Candidate, None]]:
+        """As `stream`, with their answers, and `scored`: with the verifier's scores, for which none waits that is still
+        generated. What is being scored when the `async with` is left is scored to its end.
+
+        Raises:
+            RequestError: there is no verifier, or none of the candidates can be scored.
+        """
+        return aclosing(self._candidates(prompt, n, scored))
+
+    async def _candidates(self, prompt: Prompt, n: int, scored: bool) -> AsyncGenerator[Candidate, None]:
+        found: list[StepScores] = []
+
+        async def read(completion: Completion) -> Candidate:
+            candidate = self.read([completion])[0]
+            if not scored:
+                return candidate
+            found.append(await self.rate(prompt, completion))
+            return self.with_scores(candidate, found[-1])
+
+        async with aclosing(self._stream(prompt, n, read)) as finished:
+            async for candidate in finished:
+                yield candidate
+        self._demand_one(found)
 
     async def _stream(
-        self, prompt: Prompt, n: int, sampling: Sampling | None, priority: int
-    ) -> AsyncGenerator[Completion, None]:
+        self,
+        prompt: Prompt,
+        n: int,
+        then: Callable[[Completion], Awaitable[Made]],
+        sampling: Sampling | None = None,
+        priority: int = 0,
+    ) -> AsyncGenerator[Made, None]:
         admitted = self._calls.admit([prompt] * n, sampling, priority, in_turn=True)
-        async with aclosing(self._calls.stream([call for call in admitted if call is not None])) as finished:
-            async for completion in finished:
-                yield completion
+        async with aclosing(self._calls.stream([call for call in admitted if call is not None], then)) as finished:
+            async for made in finished:
+                yield made
 
     def rewind(self) -> None:
         """From now on every prompt is sampled from its first sample again: those that were drawn come back from the

@@ -1,15 +1,21 @@
 """When a vote has been decided: pure functions over the votes so far.
 
-`votes` holds the size of each answer's group, in any order; candidates without an answer are in none.
+`votes` holds the size of each answer's group, in any order; candidates without an answer are in none. A vote may weigh
+less than one, as a verifier has it: the rules then count weights, and take each sample that remains for a whole vote.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, Literal
 
+Confident = Literal["likely", "beta"]
+"""Rules with a threshold."""
 Rule = Literal["never", "certain", "likely", "beta", "window"]
+ROUNDING = 1e-12
+"""What a probability may be off by: two votes to none are three quarters exactly, and no more than that."""
 
 
 def stops_early(identity: Mapping[str, Any]) -> bool:
@@ -23,60 +29,49 @@ def leaders(votes: Sequence[float]) -> tuple[float, float]:
     return first, second
 
 
-def certain(votes: Sequence[int], remaining: int) -> bool:
+def certain(votes: Sequence[float], remaining: int) -> bool:
     """Whether the leader stays ahead, without a tie, wherever the `remaining` samples go."""
     first, second = leaders(votes)
     return first > second + remaining
 
 
-def stays_ahead(first: int, second: int, remaining: int) -> float:
+def stays_ahead(first: float, second: float, remaining: int) -> float:
     """P(the leader is still strictly ahead after `remaining` more votes for either of the two).
 
     With a uniform prior on their split, what the leader gets of them is beta-binomial: as `certain`, but weighing
     the futures that it only counts.
     """
-    prior = _log_beta(first + 1, second + 1) + math.log(remaining + 1)
-    needed = max(0, (remaining + second - first) // 2 + 1)
-    return math.fsum(
-        math.exp(
-            _log_beta(first + 1 + wins, second + 1 + remaining - wins)
-            - _log_beta(wins + 1, remaining - wins + 1)  # less log(remaining + 1): the binomial coefficient
-            - prior
-        )
-        for wins in range(needed, remaining + 1)
-    )
+    import numpy as np
+    from scipy.special import betaln
+
+    wins = np.arange(max(0, math.floor((remaining + second - first) / 2) + 1), remaining + 1)
+    ways = -betaln(wins + 1, remaining - wins + 1) - math.log(remaining + 1)
+    logs = ways + betaln(first + 1 + wins, second + 1 + remaining - wins) - betaln(first + 1, second + 1)
+    return float(np.exp(logs).sum())
 
 
-def _log_beta(a: int, b: int) -> float:
-    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-
-
-def likely(votes: Sequence[int], drawn: int, remaining: int, threshold: float) -> bool:
-    """Whether the vote of all `drawn` + `remaining` samples has this leader with a probability above `threshold`.
-
-    As many of the remaining votes as of those so far (and one more of each) are taken to go to the two in front; that a
-    third answer overtakes is left out.
-    """
-    first, second = (int(size) for size in leaders(votes))
-    between = min(remaining, math.ceil(remaining * (first + second + 1) / (drawn + 1)))
-    return first > 0 and stays_ahead(first, second, between) > threshold
-
-
-def leads(first: int, second: int) -> float:
+def leads(first: float, second: float) -> float:
     """P(the leader is the likelier of the two answers): the mass above 1/2 of Beta(first + 1, second + 1), which is
     what a uniform prior on their split becomes (Aggarwal et al. 2023, arXiv:2305.11860, section 2.2).
-
-    For whole numbers of votes that mass is a binomial tail (Abramowitz and Stegun 26.5.24): no more than `first` heads
-    in first + second + 1 tosses of a fair coin.
     """
-    tosses = first + second + 1
-    return float(sum(math.comb(tosses, heads) for heads in range(first + 1)) / 2**tosses)
+    from scipy.special import betainc
+
+    return float(betainc(second + 1, first + 1, 0.5))
 
 
-def decided(votes: Sequence[int], threshold: float) -> bool:
-    """Whether the leader is the likelier answer with a probability above `threshold` (0.95 in the paper)."""
+def confidence(rule: Confident, votes: Sequence[float], drawn: int, remaining: int) -> float:
+    """How sure the rule is of the leader after `drawn` samples; 0 where there is none.
+
+    `beta`: that it is the likelier of the two answers in front. `likely`: that the vote of all `drawn` + `remaining`
+    samples will have it in front. As many of the remaining votes as of those so far (and one more of each) are taken to
+    go to these two; that a third answer overtakes is left out.
+    """
     first, second = leaders(votes)
-    return first > 0 and leads(int(first), int(second)) > threshold
+    if first <= 0:
+        return 0.0
+    if rule == "beta":
+        return leads(first, second)
+    return stays_ahead(first, second, min(remaining, math.ceil(remaining * (first + second + 1) / (drawn + 1))))
 
 
 def unanimous(classes: Sequence[int], window: int) -> bool:
@@ -91,20 +86,25 @@ def unanimous(classes: Sequence[int], window: int) -> bool:
     return last[0] >= 0 and len(set(last)) == 1
 
 
-def stops(rule: Rule, classes: Sequence[int], n: int, threshold: float, window: int) -> bool:
-    """Whether `rule` ends sampling after these of n samples."""
-    sizes: dict[int, int] = {}
-    for group in classes:
+def tally(classes: Sequence[int], weights: Sequence[float] | None) -> list[float]:
+    """The size of each answer's group, -1 for no answer."""
+    sizes: dict[int, float] = {}
+    for group, weight in zip(classes, repeat(1.0) if weights is None else weights, strict=weights is not None):
         if group >= 0:
-            sizes[group] = sizes.get(group, 0) + 1
-    votes = list(sizes.values())
+            sizes[group] = sizes.get(group, 0.0) + weight
+    return list(sizes.values())
+
+
+def stops(
+    rule: Rule, classes: Sequence[int], n: int, threshold: float, window: int, weights: Sequence[float] | None = None
+) -> bool:
+    """Whether `rule` ends sampling after these of n samples. `weights`: of their votes, from 0 to 1; None: all 1."""
+    votes = tally(classes, weights)
     match rule:
         case "certain":
             return certain(votes, n - len(classes))
-        case "likely":
-            return likely(votes, len(classes), n - len(classes), threshold)
-        case "beta":
-            return decided(votes, threshold)
+        case "beta" | "likely":
+            return confidence(rule, votes, len(classes), n - len(classes)) > threshold + ROUNDING
         case "window":
             return unanimous(classes, window)
         case "never":

@@ -1,11 +1,11 @@
 """What stopping a vote early saves, in tokens and in seconds, on the same problems in one go.
 
-    python tests/perf/adaptive.py [-m nano] [--problems FILE] [--each 20] [-n 32] [--stop beta likely:0.9]
-        [--rounds 1] [-M k=v]
+    python tests/perf/adaptive.py [-m nano] [--problems FILE] [--each 20] [--skip 0] [-n 32] [--stop beta likely:0.9]
+        [--verifier nano] [--rounds 1] [-M k=v]
 
 Full votes and those that each rule stops (RULE, or RULE:THRESHOLD) by turns, on mixed nano levels unless a file is
-given, each in a process of its own; seconds are those of the run without the engine's start. Differences are paired
-over problems.
+given (after the first `skip` of each), each in a process of its own; seconds are those of the run without the engine's
+start. With a verifier votes are weighted, and tokens are those that it computed too. Differences are paired over problems.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mixed import write_mixed
-from runs import by_problem, evaluate, mean_and_half, paired
+from runs import by_problem, evaluate, mean_and_half, paired, spent
 
 
 def main() -> None:
@@ -24,6 +24,8 @@ def main() -> None:
     parser.add_argument("-m", "--model", default="nano")
     parser.add_argument("--problems", help="instead of mixed nano levels")
     parser.add_argument("--each", type=int, default=20)
+    parser.add_argument("--skip", type=int, default=0)
+    parser.add_argument("--verifier")
     parser.add_argument("--limit", type=int)
     parser.add_argument("-n", type=int, default=32)
     parser.add_argument("--stop", nargs="+", default=["beta"], metavar="RULE[:THRESHOLD]")
@@ -33,9 +35,10 @@ def main() -> None:
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        problems: Any = a.problems or write_mixed(root / "mixed.jsonl", a.each)
+        problems: Any = a.problems or write_mixed(root / "mixed.jsonl", a.each, a.skip)
         words: list[Any] = ["-m", a.model, "-n", a.n, "--max-tokens", a.max_tokens]
         words += ["--limit", a.limit] if a.limit else []
+        words += ["--verifier", a.verifier, "--no-logprobs"] if a.verifier else []
         for argument in a.engine_arg:
             words += ["-M", argument]
         for number in range(1, a.rounds + 1):
@@ -52,9 +55,12 @@ def main() -> None:
 
 def tell(full: dict[str, Any], stopped: dict[str, Any], full_run: Path, stopped_run: Path) -> None:
     one, other = by_problem(full_run), by_problem(stopped_run)
-    tokens, seconds = ([r["usage"][key] for r in (full, stopped)] for key in ("generated_tokens", "seconds"))
+    tokens, seconds = (
+        [sum(map(spent, run.values())) for run in (one, other)],
+        [r["usage"]["seconds"] for r in (full, stopped)],
+    )
     saved, faster = 1 - tokens[1] / tokens[0], 1 - seconds[1] / seconds[0]
-    share = [1 - other[k]["usage"]["generated_tokens"] / one[k]["usage"]["generated_tokens"] for k in one]
+    share = [1 - spent(other[k]) / spent(one[k]) for k in one]
     accuracy = [r["metrics"]["accuracy"]["value"] for r in (full, stopped)]
     print(f"accuracy: {len(one)} problems, full {accuracy[0]:.4f}, stopped {accuracy[1]:.4f};"
           f" {paired(stopped_run, full_run)}")  # fmt: skip

@@ -4,9 +4,9 @@
         [--search 8 16 32] [--repeats 2] [--keep FOLDER]
 
 Mixed nano levels: the first `each` of every level for calibration, the next for the test. The policy chooses among the
-votes and picks of a pool of n samples, and beam search (width 2) at each size of `--search`, made `--repeats` times.
-Placement is charged; tokens are generated ones and those that the verifier computed. Prints the policy's table, and
-accuracy and tokens of each bin on the test problems. `--keep`: leave the runs in that folder.
+votes and picks of a pool of n samples, votes that end early, and beam search (width 2) at each size of `--search`, made `--repeats` times.
+Placement is charged; tokens are generated ones, thrown away ones among them, and those that the verifier computed.
+Prints the policy's table, and accuracy and tokens of each bin on the test problems. `--keep`: leave the runs in that folder.
 """
 
 from __future__ import annotations
@@ -20,12 +20,7 @@ from statistics import fmean
 from typing import Any
 
 from mixed import write_mixed
-from runs import by_problem, evaluate, paired
-
-
-def tokens(record: dict[str, Any]) -> int:
-    usage = record["usage"]
-    return int(usage["generated_tokens"] + usage["verifier_tokens"] - usage["verifier_cached_tokens"])
+from runs import by_problem, evaluate, paired, spent
 
 
 def main() -> None:
@@ -61,23 +56,23 @@ def main() -> None:
             sys.exit(done.stderr)
         print(done.stdout)
         full = by_problem(root / "full")
-        limit = a.share * fmean(map(tokens, full.values()))
+        limit = a.share * fmean(map(spent, full.values()))
         options: list[Any] = ["-s", "compute-optimal", "-o", f"policy={policy}", "-o", f"tokens={limit:.0f}"]
-        evaluate(held, root / "optimal", [*words, *options, "--reuse", root / "full"])
+        evaluate(held, root / "optimal", [*words, *options])
         optimal = by_problem(root / "optimal")
         print(f"test: {len(full)} problems, budget {limit:.0f} tokens a problem")
         bins = sorted({r["solution"]["placed"]["bin"] for r in optimal.values()})
         for number in (*bins, None):
             names = [k for k, r in optimal.items() if number in (None, r["solution"]["placed"]["bin"])]
             for label, run in (("best-of-n", full), ("compute-optimal", optimal)):
-                right, spent = (
-                    fmean(f(run[k]) for k in names) for f in (lambda r: bool(r["grade"]["correct"]), tokens)
+                right, tokens = (
+                    fmean(f(run[k]) for k in names) for f in (lambda r: bool(r["grade"]["correct"]), spent)
                 )
                 where = "all" if number is None else f"bin {number + 1}"
-                print(f"{where:6} {len(names):4} problems  {label:16} accuracy {right:.4f}  tokens {spent:.0f}")
-        spent = fmean(map(tokens, optimal.values())) / fmean(map(tokens, full.values()))
+                print(f"{where:6} {len(names):4} problems  {label:16} accuracy {right:.4f}  tokens {tokens:.0f}")
+        share = fmean(map(spent, optimal.values())) / fmean(map(spent, full.values()))
         print(
-            f"compute-optimal - best-of-{a.n}: {paired(root / 'optimal', root / 'full')}, at {spent:.3f} of its tokens"
+            f"compute-optimal - best-of-{a.n}: {paired(root / 'optimal', root / 'full')}, at {share:.3f} of its tokens"
         )
 
 

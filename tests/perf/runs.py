@@ -35,6 +35,12 @@ def by_problem(run: Path) -> dict[str, dict[str, Any]]:
     return {r["problem_id"]: r for r in records}
 
 
+def spent(record: dict[str, Any]) -> int:
+    """Tokens of a problem: generated ones and those that the verifier computed."""
+    usage = record["usage"]
+    return int(usage["generated_tokens"] + usage["verifier_tokens"] - usage["verifier_cached_tokens"])
+
+
 def mean_and_half(differences: list[float]) -> str:
     """A mean with the half width of its 95 % interval over problems."""
     half = Z95 * stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else math.nan

@@ -23,7 +23,8 @@ class SelfConsistency:
     `stop` ends sampling when the vote is decided, and aborts the rest: `certain` when no sample that remains can change
     it, `likely` when with a probability above `threshold` they will not, `beta` when of the two answers in front the
     leader is the likelier with a probability above it (Aggarwal et al. 2023, arXiv:2305.11860), `window` when the last
-    `window` paths agree (Li et al. 2024, arXiv:2401.10480).
+    `window` paths agree (Li et al. 2024, arXiv:2401.10480). Weighted votes are scored as they come, and it is their
+    weights that decide.
     """
 
     takes_verifier: ClassVar[bool] = True
@@ -61,13 +62,13 @@ class SelfConsistency:
         demand_verifier(self.select, verifier)
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
-        prompt, details = session.ask(problem), dict[str, Any]()
+        prompt, details, name = session.ask(problem), dict[str, Any](), session.verifier
+        weighs = self.stop != "never" and self.selector(name) == "weighted" and session.scores_singly
         if self.stop == "never":
             candidates = session.read(await session.sample(prompt, self.n))
         else:
-            candidates, details = await self._until_decided(prompt, session)
-        name = session.verifier
-        if name:
+            candidates, details = await self._until_decided(prompt, session, weighs)
+        if name and not weighs:
             candidates = await session.scored(prompt, candidates)
         select = self.selector(name)
         classes = await session.classes(candidates)
@@ -77,16 +78,20 @@ class SelfConsistency:
             winner = majority(candidates, classes)
         return Solution(winner.answer if winner else None, candidates, details)
 
-    async def _until_decided(self, prompt: Prompt, session: Session) -> tuple[list[Candidate], dict[str, Any]]:
+    async def _until_decided(
+        self, prompt: Prompt, session: Session, weighs: bool
+    ) -> tuple[list[Candidate], dict[str, Any]]:
         candidates: list[Candidate] = []
         wasted, fired = session.usage.wasted_tokens, False
-        async with session.stream(prompt, self.n) as finished:
-            async for completion in finished:
-                candidates += session.read([completion])
-                if completion.finish == "abort":
+        score = by_verifier(session.verifier or "")
+        async with session.candidates(prompt, self.n, scored=weighs) as finished:
+            async for candidate in finished:
+                candidates.append(candidate)
+                if candidate.completion.finish == "abort":
                     continue
                 classes = await session.classes(candidates)
-                if fired := stops(self.stop, classes, self.n, self.threshold, self.window):
+                weights = [score(c) or 0.0 for c in candidates] if weighs else None
+                if fired := stops(self.stop, classes, self.n, self.threshold, self.window, weights):
                     break
         return candidates, self._stopped(candidates, session.usage.wasted_tokens - wasted) if fired else {}
 
