@@ -5,7 +5,8 @@
 
 Full votes and those that each rule stops (RULE, or RULE:THRESHOLD) by turns, on mixed nano levels unless a file is
 given (after the first `skip` of each), each in a process of its own; seconds are those of the run without the engine's
-start. With a verifier votes are weighted, and tokens are those that it computed too. Differences are paired over problems.
+start. With a verifier votes are weighted, and tokens are those that it computed too. Differences are paired over
+problems.
 """
 
 from __future__ import annotations

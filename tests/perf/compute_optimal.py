@@ -4,9 +4,10 @@
         [--search 8 16 32] [--repeats 2] [--keep FOLDER]
 
 Mixed nano levels: the first `each` of every level for calibration, the next for the test. The policy chooses among the
-votes and picks of a pool of n samples, votes that end early, and beam search (width 2) at each size of `--search`, made `--repeats` times.
-Placement is charged; tokens are generated ones, thrown away ones among them, and those that the verifier computed.
-Prints the policy's table, and accuracy and tokens of each bin on the test problems. `--keep`: leave the runs in that folder.
+votes and picks of a pool of n samples, votes that end early, and beam search (width 2) at each size of `--search`, made
+`--repeats` times. Placement is charged; tokens are generated ones, thrown away ones among them, and those that the
+verifier computed. Prints the policy's table, and accuracy and tokens of each bin on the test problems. `--keep`: leave
+the runs in that folder.
 """
 
 from __future__ import annotations
