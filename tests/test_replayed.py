@@ -26,7 +26,7 @@ def _samples(seed: int, n: int = 24) -> tuple[list[int], list[float]]:
 def test_a_rule_stops_where_a_run_would_have(rule: Confident, weighted: bool) -> None:
     for seed in range(40):
         classes, scores = _samples(seed)
-        weights = scores if weighted else [1.0] * len(classes)
+        weights = [(1 + seed % 3) * s for s in scores] if weighted else [1.0] * len(classes)
         found = stops_after(rule, classes, weights, THRESHOLDS)
         for threshold, drawn in zip(THRESHOLDS, found, strict=True):
             fired = [

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from tts.stopping import certain, confidence, leads, stays_ahead, stops, tally, unanimous
+from tts.stopping import certain, confidence, leads, stays_ahead, stops, unanimous
 
 
 def brute_leads(first: float, second: float, steps: int = 20_000) -> float:
@@ -114,7 +114,6 @@ def test_a_window_is_full_disjoint_and_of_one_answer() -> None:
 
 def test_votes_may_weigh_less_than_one() -> None:
     """Two sure votes against one do what the verifier's doubt in the third makes of them."""
-    assert sorted(tally([0, 1, 0, -1], [0.5, 0.25, 1.0, 1.0])) == [0.25, 1.5]
     assert leads(1.5, 0.25) == pytest.approx(brute_leads(1.5, 0.25), abs=1e-6)
     assert not stops("beta", [0, 0, 1], 32, 0.8, 5)
     assert stops("beta", [0, 0, 1], 32, 0.8, 5, [1.0, 1.0, 0.01])
@@ -122,6 +121,13 @@ def test_votes_may_weigh_less_than_one() -> None:
     assert stops("certain", [0, 0, 1], 4, 0.8, 5, [1.0, 1.0, 0.5])
     assert not stops("certain", [0, 0, 1], 4, 0.8, 5, [1.0, 0.4, 0.5])
     assert not stops("beta", [0, 0], 32, 0.5, 5, [0.0, 0.0])
+
+
+def test_no_vote_weighs_more_than_one() -> None:
+    """Confidences of 12 and 15 are nearly whole votes, not a dozen each."""
+    assert not stops("beta", [0, 0], 32, 0.95, 5, [12.0, 15.0])
+    assert stops("beta", [0] * 5, 32, 0.95, 5, [12.0, 15.0, 14.0, 15.0, 13.0])
+    assert not stops("certain", [0, 0, 1], 4, 0.95, 5, [3.0, 3.0, 3.0])
 
 
 @pytest.mark.parametrize(("first", "second", "remaining"), [(1.5, 0.25, 3), (0.75, 0.5, 6), (2.0, 1.25, 1)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from tts.stopping import ROUNDING, Confident, confidence
+from tts.stopping import ROUNDING, Confident, Tally, confidence
 
 ORDERS = 8
 """Orders that samples are taken to have finished in: as they are stored, and shuffled."""
@@ -49,13 +49,12 @@ def stops_after(
     """For each threshold after how many samples the rule stops, all of them at the latest."""
     found = [len(classes)] * len(thresholds)
     waiting = sorted(range(len(thresholds)), key=lambda i: thresholds[i])
-    sizes: dict[int, float] = {}
-    for drawn, (group, weight) in enumerate(zip(classes, weights, strict=True), 1):
-        if group >= 0:
-            sizes[group] = sizes.get(group, 0.0) + weight
-        sure = confidence(rule, list(sizes.values()), drawn, len(classes) - drawn)
+    tally = Tally()
+    for group, weight in zip(classes, weights, strict=True):
+        tally.add(group, weight)
+        sure = confidence(rule, tally.votes, tally.drawn, len(classes) - tally.drawn)
         while waiting and sure > thresholds[waiting[0]] + ROUNDING:
-            found[waiting.pop(0)] = drawn
+            found[waiting.pop(0)] = tally.drawn
         if not waiting:
             break
     return found

@@ -86,20 +86,36 @@ def unanimous(classes: Sequence[int], window: int) -> bool:
     return last[0] >= 0 and len(set(last)) == 1
 
 
-def tally(classes: Sequence[int], weights: Sequence[float] | None) -> list[float]:
-    """The size of each answer's group, -1 for no answer."""
-    sizes: dict[int, float] = {}
-    for group, weight in zip(classes, repeat(1.0) if weights is None else weights, strict=weights is not None):
+class Tally:
+    """Votes as they come: what each answer has, -1 for no answer. None weighs more than one: of scores that are not
+    from 0 to 1, as some measures of confidence, the largest so far is a whole vote.
+    """
+
+    def __init__(self) -> None:
+        self.drawn = 0
+        self._sizes: dict[int, float] = {}
+        self._largest = 1.0
+
+    def add(self, group: int, weight: float = 1.0) -> None:
+        self.drawn += 1
+        self._largest = max(self._largest, weight)
         if group >= 0:
-            sizes[group] = sizes.get(group, 0.0) + weight
-    return list(sizes.values())
+            self._sizes[group] = self._sizes.get(group, 0.0) + weight
+
+    @property
+    def votes(self) -> list[float]:
+        """The size of each group."""
+        return [size / self._largest for size in self._sizes.values()]
 
 
 def stops(
     rule: Rule, classes: Sequence[int], n: int, threshold: float, window: int, weights: Sequence[float] | None = None
 ) -> bool:
-    """Whether `rule` ends sampling after these of n samples. `weights`: of their votes, from 0 to 1; None: all 1."""
-    votes = tally(classes, weights)
+    """Whether `rule` ends sampling after these of n samples. `weights`: of their votes, not negative; None: all 1."""
+    tally = Tally()
+    for group, weight in zip(classes, repeat(1.0) if weights is None else weights, strict=weights is not None):
+        tally.add(group, weight)
+    votes = tally.votes
     match rule:
         case "certain":
             return certain(votes, n - len(classes))

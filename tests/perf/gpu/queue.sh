@@ -41,11 +41,13 @@ nano="-M max_model_len=2048 -M kv_cache_memory_bytes=4000000000" # all of the me
 baseline nano-baseline 300 --model nano --label nano --work nano-3:400:16 $nano
 bench nano 300 nano --model nano --until 200 $nano
 
-arrived "$small" small
+arrived "$small" small stopping
 bench small 600 small --model "$small" --until 480 --rate 30000
+bench stopping 600 stopping --model "$small" --label stopping --until 480 --rate 30000
 
-step nano-search 420 python3 ../search.py --problems 128 --max-num-seqs 512 --no-logprobs \
-    -M kv_cache_memory_bytes=4000000000 -M 'compilation_config={"cudagraph_capture_sizes":[1,2,4,8,16,32,64,128,192,256,384,512]}'
+sizes=1,2,4,8,16,32,64,128,192,256,384,512,640,768,896,1024,1280,1536,1792,2048 # a search's steps prefill too
+step nano-search 420 python3 ../search.py --problems 400 --max-num-seqs 512 --no-logprobs \
+    -M kv_cache_memory_bytes=4000000000 -M "compilation_config={\"cudagraph_capture_sizes\":[$sizes]}"
 
 arrived "$model" baseline scaling options
 baseline baseline 360 --model "$model"
@@ -65,6 +67,6 @@ spend() { # NAME SECONDS SCRIPT ARGUMENT…: scripts that start an engine for ev
 spend spend-stop 240 adaptive --each 80 -n 32 --stop beta likely
 spend spend-allocation 240 allocation --each 100
 spend spend-optimal 480 compute_optimal --each 80
-step search-accuracy 600 python3 ../search_accuracy.py --limit 61-220 --only "beam-search width=2" rebase \
+step search-accuracy 900 python3 ../search_accuracy.py --limit 61-220 --only "beam-search width=2" rebase \
     -M enforce_eager=false -M max_num_seqs=256 -M kv_cache_memory_bytes=4000000000
 echo "$(date +%T) all done" >> "$out/queue.log"
