@@ -8,16 +8,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 from conftest import records, tts
 
-from tts.engines.scripted import Reply
+from tts.engines.scripted import Reply, ScriptedEngine
 from tts.errors import RequestError
 from tts.session import Session
 from tts.strategies.self_consistency import SelfConsistency
 from tts.types import Budget, Completion, Problem, Prompt, StepScores
+from tts.verify.cards import JudgeCard, load
+from tts.verify.judge import JudgeVerifier
 
 PROBLEM = Problem("p", "What is 2 + 3?")
 
@@ -163,7 +165,7 @@ def test_what_was_drawn_comes_back_after_a_rewind_and_is_charged_once(sessions: 
 
 
 SCRIPT = """
-from tts.engines.scripted import Reply
+from tts.engines.scripted import Reply, ScriptedEngine
 
 def slow(prompt, seed):
     return Reply("The answer is \\\\boxed{5}.", latency=0.3 if seed % 2 else 30.0)
@@ -253,18 +255,76 @@ def test_weighted_votes_are_decided_by_their_weights(sessions: Any, stop: Any) -
     assert len(solution.candidates) == 8
 
 
+def spelled(prompt: str, seed: int) -> Reply:
+    """The same answer in a text of its own for each sample."""
+    return Reply(f"By way of {seed}: \\boxed{{5}}.", latency=0.001)
+
+
+class Unequal(Trusts):
+    """Two scorings take no time, the others some."""
+
+    async def score(self, *args: Any) -> StepScores:
+        self.seconds = 0.0 if self.begun < 2 else 0.05
+        return await super().score(*args)
+
+
 def test_what_is_being_scored_when_the_rule_fires_is_charged(sessions: Any) -> None:
     """All eight have finished and are scored side by side; the first two decide."""
-    verifier = Trusts("5", seconds=0.02)
+    verifier = Unequal("5")
     strategy = SelfConsistency(n=8, stop="beta", threshold=0.8)
-    script = in_turn("5", latency=0.001)
-    solution, usage, counters = asyncio.run(_solve(sessions, strategy, script, verifier=verifier))
+    solution, usage, counters = asyncio.run(_solve(sessions, strategy, spelled, verifier=verifier))
     assert len(solution.candidates) == 2
-    assert verifier.begun == verifier.ended
-    assert usage.verifier_tokens == 7
+    assert verifier.begun == verifier.ended == 8
+    assert usage.verifier_tokens == 8 * 7
     assert usage.generated_tokens == counters["generated_tokens"]
-    each = solution.candidates[0].completion.generated_tokens
-    assert usage.generated_tokens == 2 * each + usage.wasted_tokens
+
+
+def test_what_is_aborted_is_not_scored(sessions: Any) -> None:
+    def script(prompt: str, seed: int) -> Reply:
+        return replace(spelled(prompt, seed), latency=0.001 if next(turn) < 2 else 5.0)
+
+    turn = itertools.count()
+    verifier = Trusts("5")
+    strategy = SelfConsistency(n=8, stop="beta", threshold=0.8)
+    solution, usage, _ = asyncio.run(_solve(sessions, strategy, script, verifier=verifier))
+    assert len(solution.candidates) == verifier.begun == 2
+    assert usage.seconds < 2
+
+
+def test_judgements_that_nobody_wants_are_aborted(sessions: Any) -> None:
+    """The judge takes half a minute over all but two."""
+
+    def rate(prompt: str, seed: int) -> Reply:
+        return Reply("Score: 10", latency=0.001 if next(turn) < 2 else 30.0)
+
+    turn = itertools.count()
+    engine = ScriptedEngine(rate)
+    verifier = JudgeVerifier(cast(JudgeCard, load("judge-score")[0]), engine)
+    strategy = SelfConsistency(n=8, stop="beta", threshold=0.8)
+    solution, usage, counters = asyncio.run(_solve(sessions, strategy, spelled, verifier=verifier))
+    assert len(solution.candidates) == 2
+    assert usage.seconds < 5
+    assert usage.calls == 16
+    assert usage.generated_tokens == counters["generated_tokens"] + engine.counters()["generated_tokens"]
+
+
+def test_scoring_takes_no_place_from_generation(sessions: Any) -> None:
+    """Without priorities four are generated at a time, also while the verifier waits for the last of all."""
+
+    class Patient(Trusts):
+        async def score(self, *args: Any) -> StepScores:
+            arrived.append(args)
+            while len(arrived) < 8:
+                await asyncio.sleep(0.001)
+            return await super().score(*args)
+
+    async def main() -> Any:
+        async with sessions(spelled, verifier=Patient("eight")) as session:
+            session._setup.engine.by_priority = False
+            return await asyncio.wait_for(SelfConsistency(n=8, stop="beta").solve(PROBLEM, session), 10)
+
+    arrived: list[Any] = []
+    assert len(asyncio.run(main()).candidates) == 8
 
 
 def test_a_resume_of_weighted_votes_takes_scores_from_the_journal(sessions: Any, tmp_path: Path) -> None:
@@ -278,8 +338,9 @@ def test_a_resume_of_weighted_votes_takes_scores_from_the_journal(sessions: Any,
     assert usage.verifier_tokens == spent.verifier_tokens == 2 * 7
 
 
-def test_weighted_votes_of_a_verifier_that_fails_are_an_error(sessions: Any) -> None:
-    strategy = SelfConsistency(n=3, stop="beta")
+@pytest.mark.parametrize("stop", ["certain", "likely", "beta", "window"])
+def test_weighted_votes_of_a_verifier_that_fails_are_an_error(sessions: Any, stop: Any) -> None:
+    strategy = SelfConsistency(n=4, stop=stop, window=2)
     with pytest.raises(RequestError, match=r"trusts.*does not like to"):
         asyncio.run(_solve(sessions, strategy, in_turn("5", "7"), verifier=Trusts("5", fails=True)))
 

@@ -137,6 +137,28 @@ def test_a_vote_that_ends_early_is_chosen_where_it_does_as_well_for_less(tmp_pat
     choice = policy.choice(0, 200)
     assert (choice.strategy, choice.options["select"]) == ("self-consistency", "weighted")
     assert choice.tokens < 11 * 6
+    alone = calibrate([_stored(tmp_path, "torn", "best-of-n", torn)], 1, 2, None).curves
+    assert alone["stop=beta 0.8"][-1] == alone["best-of-n weighted"][-1]
+
+
+def test_weights_need_their_verifier_also_where_entropy_places(pool: Path) -> None:
+    assert calibrate([pool], 2, 2, "entropy", "set").verifier == "v"
+
+
+def test_no_rule_is_replayed_for_what_compares_candidates(tmp_path: Path) -> None:
+    rows = {f"p{i}": [(k % 2 == 0, float(k % 2 == 0), 10) for k in range(8)] for i in range(8)}
+    run = _stored(tmp_path, "pool", "best-of-n", rows)
+    text = (run / "manifest.json").read_text()
+    (run / "manifest.json").write_text(text.replace('"verifier": "v"', '"verifier": "judge-pairwise"'))
+    (run / "records.jsonl").write_text((run / "records.jsonl").read_text().replace('{"v":', '{"judge-pairwise":'))
+    assert not any("stop=" in label for label in calibrate([run], 1, 2, None).curves)
+
+
+def test_another_vote_is_a_curve_of_its_own(pool: Path, tmp_path: Path) -> None:
+    rows = {f"{kind}{i}": [(True, 0.5, 500)] for i in range(12) for kind in "eh"}
+    policy = calibrate([pool, _stored(tmp_path, "again", "self-consistency", rows)], 2, 2, None)
+    assert max(c.budget for c in policy.bins[0].choices) == 88
+    assert policy.curves["self-consistency, again"] == [{"tokens": 500 + 1 + 22, "accuracy": 1.0}]
 
 
 def test_what_places_a_problem_is_what_it_is_measured_on(tmp_path: Path) -> None:

@@ -58,6 +58,11 @@ def test_leaders_are_those_of_every_beginning() -> None:
         assert highest_after(classes, scores) == [_largest(top, classes, k) for k in steps]
 
 
+def test_of_equals_the_first_to_come_leads() -> None:
+    assert leads_after([0, 1, 1, 0], [1.0] * 4) == [0, 0, 1, 0]
+    assert highest_after([0, 1, 1, 2], [0.5, 0.5, 0.75, 0.75]) == [0, 0, 1, 1]
+
+
 def test_nothing_leads_where_nothing_was_answered() -> None:
     assert leads_after([-1, -1, 3], [1.0, 1.0, 0.0]) == [-1, -1, 3]
     assert highest_after([-1, 3], [0.9, 0.0]) == [-1, 3]

@@ -23,6 +23,7 @@ from tts.policy import Bin, BudgetOf, Choice, Measure, Policy, doubt, entropy
 from tts.replayed import ORDERS, highest_after, leads_after, orders, stops_after
 from tts.stopping import Confident, stops_early
 from tts.store import read_manifest, read_records
+from tts.verify import cards
 
 POOLED = ("self-consistency", "best-of-n", "single")
 
@@ -120,9 +121,10 @@ def calibrate(
         for name, pool in pools.items()
         for number, order in enumerate(orders(name, n))
     }
-    settings = _pooled(draws, probe, verifier) + [_single(run, draws, probe, measure) for run in runs[1:]]
-    value = {draw: difficulty(p, probe, measure) for draw, p in draws.items()}
+    settings = _pooled(draws, probe, verifier)
     budgets = sorted({fmean(s.tokens.values()) for s in settings if s.label == "self-consistency"})
+    settings += [_single(run, draws, probe, measure) for run in runs[1:]]
+    value = {draw: difficulty(p, probe, measure) for draw, p in draws.items()}
     choose: Choose = _for_each
     if budget_of == "set":
         choose, budgets = _for_all, _finer(budgets)
@@ -157,7 +159,7 @@ def read_pools(run: Path) -> tuple[dict[str, Pool], str | None]:
         InputError: its samples are not independent.
     """
     identity = read_manifest(run)["identity"]
-    if identity["strategy"] not in POOLED or stops_early(identity):
+    if identity["strategy"] not in POOLED or stops_early(identity["options"]):
         raise InputError(f"{run} is no pool of independent samples", "the first RUN is of -s best-of-n, all n drawn")
     verifier = identity["verifier"]
     pools: dict[str, Pool] = {}
@@ -197,20 +199,31 @@ class Way(NamedTuple):
 
 def _pooled(draws: Mapping[Draw, Pool], probe: int, verifier: str | None) -> list[Setting]:
     """Every way of choosing among k samples. A verifier reads all of them; what a rule throws away because it is in
-    flight when it fires is left out.
+    flight when it fires is left out. Rules are left out where a verifier compares candidates: they would go by counts.
     """
+    rules = () if verifier and _compares(verifier) else CONFIDENT
     found: dict[Way, tuple[dict[Draw, float], dict[Draw, float]]] = {}
     for draw, pool in draws.items():
         right = dict(zip(pool.classes, pool.correct, strict=True))
         spent = list(accumulate(s.tokens + pool.verifier_tokens for s in pool.samples))
-        for way, drawn, leader in _replayed(pool.samples, probe, verifier):
+        for way, drawn, leader in _replayed(pool.samples, probe, verifier, rules):
             accuracy, tokens = found.setdefault(way, ({}, {}))
             accuracy[draw] = float(right.get(leader, False))
             tokens[draw] = spent[max(drawn, probe) - 1]
     return [Setting(w.label, w.strategy, {**dict(w.options), "n": w.k}, *outcomes) for w, outcomes in found.items()]
 
 
-def _replayed(samples: Sequence[Sample], probe: int, verifier: str | None) -> Iterator[tuple[Way, int, int]]:
+def _compares(verifier: str) -> bool:
+    try:
+        card, _ = cards.load(verifier)
+    except InputError:  # of another machine
+        return False
+    return isinstance(card, cards.JudgeCard) and card.method == "pairwise"
+
+
+def _replayed(
+    samples: Sequence[Sample], probe: int, verifier: str | None, rules: Sequence[Confident]
+) -> Iterator[tuple[Way, int, int]]:
     """Each way, after how many samples it has chosen, and the class that it has chosen (-1: none)."""
     classes = [s.group for s in samples]
     scores = [s.score or 0.0 for s in samples]
@@ -225,7 +238,7 @@ def _replayed(samples: Sequence[Sample], probe: int, verifier: str | None) -> It
         yield Way("self-consistency", k, "self-consistency", plain), k, majority[k - 1]
         for how, leaders in by_scores:
             yield Way(f"best-of-n {how}", k, "best-of-n", (("select", how),)), k, leaders[k - 1]
-        for rule in CONFIDENT if k > probe else ():
+        for rule in rules if k > probe else ():
             weights = scores if verifier else votes
             after = stops_after(rule, classes[:k], weights[:k], THRESHOLDS)
             for threshold, drawn in zip(THRESHOLDS, after, strict=True):
@@ -250,7 +263,9 @@ def _single(run: Path, draws: Mapping[Draw, Pool], probe: int, measure: Measure)
     accuracy = {d: fmean(marks[d.problem]) for d in draws}
     tokens = {d: fmean(costs[d.problem]) + _placing(pool, probe, measure) for d, pool in draws.items()}
     options = {**identity["options"], **({"n": n} if n and n > 1 else {})}
-    return Setting(identity["strategy"], identity["strategy"], options, accuracy, tokens)
+    strategy = identity["strategy"]
+    label = f"{strategy}, {run.resolve().name}" if strategy in POOLED else strategy
+    return Setting(label, strategy, options, accuracy, tokens)
 
 
 def _placing(pool: Pool, probe: int, measure: Measure) -> float:
@@ -322,11 +337,10 @@ def _finer(budgets: Sequence[float]) -> list[float]:
     return [budgets[0] * 2 ** (i / BUDGETS_AN_OCTAVE) for i in range(count)] + [budgets[-1]]
 
 
-def _folds(draws: Sequence[Draw]) -> tuple[list[Draw], list[Draw]]:
-    """Two halves of the problems, all draws of one in one of them."""
-    names = sorted({d.problem for d in draws}, key=lambda name: hashlib.blake2b(name.encode(), digest_size=8).digest())
-    first = set(names[::2])
-    return [d for d in draws if d.problem in first], [d for d in draws if d.problem not in first]
+def _halves(problems: set[str]) -> tuple[set[str], set[str]]:
+    """Two halves of the problems, in whichever bins their draws are."""
+    ranked = sorted(problems, key=lambda name: hashlib.blake2b(name.encode(), digest_size=8).digest())
+    return set(ranked[::2]), set(ranked[1::2])
 
 
 def _crossed(
@@ -334,7 +348,8 @@ def _crossed(
 ) -> list[list[tuple[float, float]]]:
     """By bin, (accuracy, tokens) of each problem under the setting that was chosen on the other half of all bins."""
     found: list[list[tuple[float, float]]] = [[] for _ in members]
-    folds = [_folds(inside) for inside in members]
+    halves = _halves({draw.problem for inside in members for draw in inside})
+    folds = [[[draw for draw in inside if draw.problem in half] for half in halves] for inside in members]
     for half in (0, 1):
         best = choose(settings, [fold[half] or fold[1 - half] for fold in folds], budget)
         for pairs, setting, fold in zip(found, best, folds, strict=True):

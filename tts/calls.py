@@ -262,21 +262,30 @@ class Calls:
                 if (completion := await self._bring(*waiting.popleft())) is not None:
                     yield await then(completion)
             while waiting or tasks:
-                while waiting and len(tasks) < width:
+                running = [brought for brought, _ in tasks.values() if not brought.done()]
+                while waiting and len(running) < width:
                     call, _ = waiting.popleft()
-                    brought = asyncio.ensure_future(self._bring(call, None))
-                    tasks[asyncio.ensure_future(made(brought))] = brought, call
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=lambda t: tasks[t][1].priority):
+                    running.append(asyncio.ensure_future(self._bring(call, None)))
+                    tasks[asyncio.ensure_future(made(running[-1]))] = running[-1], call
+                changing: set[asyncio.Future[Any]] = {*tasks, *running}
+                await asyncio.wait(changing, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(filter(asyncio.Future.done, tasks), key=lambda t: tasks[t][1].priority):
                     del tasks[task]
                     if (result := task.result()) is not None:
                         yield result
+        except asyncio.CancelledError:
+            for task, (brought, _) in tasks.items():
+                if brought.done():
+                    task.cancel()
+            raise
         finally:
             left = True
             for call, _ in waiting:
                 self.release(call)
-            await self.withdraw(dict(tasks.values()))
-            await asyncio.gather(*tasks, return_exceptions=True)
+            try:
+                await self.withdraw(dict(tasks.values()))
+            finally:
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def withdraw(self, tasks: Mapping[asyncio.Future[Completion | None], Call]) -> None:
         """Nobody wants these any more: abort them, or keep them from being sent, and charge what they generated,

@@ -21,15 +21,15 @@ def orders(seed: str, n: int) -> Iterator[list[int]]:
 
 
 def leads_after(classes: Sequence[int], weights: Sequence[float]) -> list[int]:
-    """The class with the largest sum of weights after each sample, the first of equals; -1 while none has an answer."""
+    """The class with the largest sum of weights after each sample, of equals the one that came first; -1 while none has
+    an answer.
+    """
     sizes: dict[int, float] = {}
-    leaders, leader = [], -1
+    leaders = []
     for group, weight in zip(classes, weights, strict=True):
         if group >= 0:
             sizes[group] = sizes.get(group, 0.0) + weight
-            if leader < 0 or sizes[group] > sizes[leader]:
-                leader = group
-        leaders.append(leader)
+        leaders.append(max(sizes, key=sizes.__getitem__, default=-1))
     return leaders
 
 

@@ -67,8 +67,10 @@ def summary(run: Path) -> dict[str, Any]:
 
 
 def by_outcome(manifest: Mapping[str, Any]) -> bool:
-    """Whether a problem's samples decided how many more were drawn: by a stopping rule, or an allocation."""
-    return stops_early(manifest.get("identity", {})) or "adaptive" in manifest.get("budget", "").split()
+    """Whether a problem's samples decided how many more were drawn: by a stopping rule, a policy or an allocation."""
+    identity = manifest.get("identity", {})
+    policy = identity.get("strategy") == "compute-optimal"
+    return policy or stops_early(identity.get("options", {})) or "adaptive" in manifest.get("budget", "").split()
 
 
 PER_CORRECT = {"tokens": "generated_tokens", "flops": "flops", "seconds": "seconds"}

@@ -219,7 +219,8 @@ class Session(Texts):
 
     def candidates(self, prompt: Prompt, n: int, *, scored: bool) -> aclosing[AsyncGenerator[Candidate, None]]:
         """As `stream`, with their answers, and `scored`: with the verifier's scores, for which none waits that is still
-        generated. What is being scored when the `async with` is left is scored to its end.
+        generated. Leaving the `async with` also aborts what a judge is writing; what a reward model is reading it
+        reads to the end, since its cost is known only then.
 
         Raises:
             RequestError: there is no verifier, or none of the candidates can be scored.
@@ -228,17 +229,23 @@ class Session(Texts):
 
     async def _candidates(self, prompt: Prompt, n: int, scored: bool) -> AsyncGenerator[Candidate, None]:
         found: list[StepScores] = []
+        left = False
 
         async def read(completion: Completion) -> Candidate:
             candidate = self.read([completion])[0]
-            if not scored:
+            if left or not scored:
                 return candidate
             found.append(await self.rate(prompt, completion))
             return self.with_scores(candidate, found[-1])
 
         async with aclosing(self._stream(prompt, n, read)) as finished:
-            async for candidate in finished:
-                yield candidate
+            try:
+                async for candidate in finished:
+                    yield candidate
+            finally:
+                left = True
+                if scored:
+                    await self._abort_calls()
         self._demand_one(found)
 
     async def _stream(
@@ -338,10 +345,13 @@ class Session(Texts):
             self._aborting = asyncio.ensure_future(self._abort())
 
     async def _abort(self) -> None:
+        await self._abort_calls()
+        await self._scoring.abort()
+
+    async def _abort_calls(self) -> None:
         await self._calls.abort()
         for _, part in self._beside:
             await part._calls.abort()
-        await self._scoring.abort()
 
     async def expire(self) -> None:
         """The run's time is up: as at the problem's own deadline, whatever has finished is what there is."""

@@ -18,9 +18,10 @@ ROUNDING = 1e-12
 """What a probability may be off by: two votes to none are three quarters exactly, and no more than that."""
 
 
-def stops_early(identity: Mapping[str, Any]) -> bool:
-    """Whether the run of this identity had a rule other than never."""
-    return bool(identity.get("options", {}).get("stop", "never") != "never")
+def stops_early(options: Mapping[str, Any]) -> bool:
+    """Whether a strategy of these options, or one inside it, has a rule other than never."""
+    inside = (value for value in options.values() if isinstance(value, Mapping))
+    return options.get("stop", "never") != "never" or any(map(stops_early, inside))
 
 
 def leaders(votes: Sequence[float]) -> tuple[float, float]:

@@ -100,9 +100,15 @@ def _build(choice: Choice, drawn: int = 0) -> Strategy:
 async def _with_probe(
     solution: Solution, probe: list[Candidate], details: Mapping[str, Any], session: Session
 ) -> Solution:
-    """The solution with the first samples among its candidates, and with their vote where it has no answer itself."""
+    """The solution with the first samples among its candidates, and with their vote where it has no answer itself. A
+    stop rule has not saved those of them that it left.
+    """
     used = {c.completion for c in solution.candidates}
-    candidates = [*solution.candidates, *(c for c in probe if c.completion not in used)]
+    unused = [c for c in probe if c.completion not in used]
+    candidates = [*solution.candidates, *unused]
+    if stopped := solution.details.get("stopped"):
+        saved = stopped["saved_tokens"] - sum(c.completion.generated_tokens for c in unused)
+        details = {**details, "stopped": {**stopped, "saved_tokens": max(0, saved)}}
     answer = solution.answer
     if answer is None:
         winner = majority(candidates, await session.classes(candidates))

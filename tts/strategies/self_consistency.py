@@ -23,8 +23,8 @@ class SelfConsistency:
     `stop` ends sampling when the vote is decided, and aborts the rest: `certain` when no sample that remains can change
     it, `likely` when with a probability above `threshold` they will not, `beta` when of the two answers in front the
     leader is the likelier with a probability above it (Aggarwal et al. 2023, arXiv:2305.11860), `window` when the last
-    `window` paths agree (Li et al. 2024, arXiv:2401.10480). Weighted votes are scored as they come, and it is their
-    weights that decide.
+    `window` paths agree (Li et al. 2024, arXiv:2401.10480). Weighted votes are scored as they come, and the first three
+    rules go by their weights.
     """
 
     takes_verifier: ClassVar[bool] = True
@@ -63,7 +63,8 @@ class SelfConsistency:
 
     async def solve(self, problem: Problem, session: Session) -> Solution:
         prompt, details, name = session.ask(problem), dict[str, Any](), session.verifier
-        weighs = self.stop != "never" and self.selector(name) == "weighted" and session.scores_singly
+        weighs = self.stop in ("certain", "likely", "beta") and self.selector(name) == "weighted"
+        weighs = weighs and session.scores_singly
         if self.stop == "never":
             candidates = session.read(await session.sample(prompt, self.n))
         else:
