@@ -12,7 +12,7 @@ import pytest
 from conftest import write_lines
 
 from tts.evaluate import usage_columns
-from tts.results import summary
+from tts.results import by_outcome, summary
 from tts.types import Usage
 
 
@@ -66,3 +66,20 @@ def test_the_terminal_says_coverage_and_cost(tmp_path: Path) -> None:
     assert "pass^2" in said
     assert "pass^1" not in said
     assert "error_rate" not in said
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "budget", "found"),
+    [
+        ("self-consistency", {"stop": "never"}, "", False),
+        ("self-consistency", {"stop": "beta"}, "", True),
+        ("sleep-time", {"inner": {"name": "self-consistency", "stop": "likely"}}, "", True),
+        ("sleep-time", {"inner": {"name": "self-consistency", "stop": "never"}}, "", False),
+        ("compute-optimal", {"policy": "p.json"}, "", True),
+        ("self-consistency", {}, "tokens=9 adaptive", True),
+    ],
+)
+def test_samples_that_decide_how_many_follow_are_known(
+    strategy: str, options: dict[str, Any], budget: str, found: bool
+) -> None:
+    assert by_outcome({"identity": {"strategy": strategy, "options": options}, "budget": budget}) is found
