@@ -261,21 +261,26 @@ def spelled(prompt: str, seed: int) -> Reply:
 
 
 class Unequal(Trusts):
-    """Two scorings take no time, the others some."""
+    """The first two scorings end as soon as two more have begun, which take their time."""
+
+    arrived = 0
 
     async def score(self, *args: Any) -> StepScores:
-        self.seconds = 0.0 if self.begun < 2 else 0.05
+        first = self.arrived < 2
+        self.arrived += 1
+        while first and self.arrived < 4:
+            await asyncio.sleep(0.001)
+        self.seconds = 0.0 if first else 0.05
         return await super().score(*args)
 
 
 def test_what_is_being_scored_when_the_rule_fires_is_charged(sessions: Any) -> None:
-    """All eight have finished and are scored side by side; the first two decide."""
     verifier = Unequal("5")
     strategy = SelfConsistency(n=8, stop="beta", threshold=0.8)
     solution, usage, counters = asyncio.run(_solve(sessions, strategy, spelled, verifier=verifier))
     assert len(solution.candidates) == 2
-    assert verifier.begun == verifier.ended == 8
-    assert usage.verifier_tokens == 8 * 7
+    assert verifier.begun == verifier.ended >= 4
+    assert usage.verifier_tokens == verifier.begun * 7
     assert usage.generated_tokens == counters["generated_tokens"]
 
 
@@ -295,7 +300,7 @@ def test_judgements_that_nobody_wants_are_aborted(sessions: Any) -> None:
     """The judge takes half a minute over all but two."""
 
     def rate(prompt: str, seed: int) -> Reply:
-        return Reply("Score: 10", latency=0.001 if next(turn) < 2 else 30.0)
+        return Reply("Score: 10", latency=0.1 if next(turn) < 2 else 30.0)
 
     turn = itertools.count()
     engine = ScriptedEngine(rate)
@@ -304,7 +309,7 @@ def test_judgements_that_nobody_wants_are_aborted(sessions: Any) -> None:
     solution, usage, counters = asyncio.run(_solve(sessions, strategy, spelled, verifier=verifier))
     assert len(solution.candidates) == 2
     assert usage.seconds < 5
-    assert usage.calls == 16
+    assert usage.calls > 8 + 2
     assert usage.generated_tokens == counters["generated_tokens"] + engine.counters()["generated_tokens"]
 
 
