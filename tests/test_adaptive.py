@@ -165,7 +165,7 @@ def test_what_was_drawn_comes_back_after_a_rewind_and_is_charged_once(sessions: 
 
 
 SCRIPT = """
-from tts.engines.scripted import Reply, ScriptedEngine
+from tts.engines.scripted import Reply
 
 def slow(prompt, seed):
     return Reply("The answer is \\\\boxed{5}.", latency=0.3 if seed % 2 else 30.0)

@@ -18,14 +18,12 @@ from statistics import fmean, median
 from typing import Any, NamedTuple, get_args
 
 from tts.errors import InputError
-from tts.metrics import ladder
+from tts.metrics import INDEPENDENT, ladder
 from tts.policy import Bin, BudgetOf, Choice, Measure, Policy, doubt, entropy
 from tts.replayed import ORDERS, highest_after, leads_after, orders, stops_after
 from tts.stopping import Confident, stops_early
 from tts.store import read_manifest, read_records
 from tts.verify import cards
-
-POOLED = ("self-consistency", "best-of-n", "single")
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,11 @@ def calibrate(
     if budget_of == "set":
         choose, budgets = _for_all, _finer(budgets)
     edges, members = _binned(value, bins)
-    choices = [_chosen(choose, settings, members, budget) for budget in budgets]
+    crossed = [_crossed(choose, settings, members, budget) for budget in budgets]
+    choices = [
+        _chosen(choose(settings, members, budget), members, budget, pairs)
+        for budget, pairs in zip(budgets, crossed, strict=True)
+    ]
     fitted = [
         Bin(
             upper=edge,
@@ -142,9 +144,10 @@ def calibrate(
     curves = {
         label: _curve([s for s in settings if s.label == label]) for label in dict.fromkeys(s.label for s in settings)
     }
-    curves[f"compute-optimal ({measure}, held out)"] = _held_out(choose, settings, members, budgets)
+    curves[f"compute-optimal ({measure}, held out)"] = _held_out(budgets, crossed)
     oracle = _binned({draw: difficulty(p, probe, "oracle") for draw, p in draws.items()}, bins)[1]
-    curves["compute-optimal (oracle, held out)"] = _held_out(choose, settings, oracle, budgets)
+    crossed = [_crossed(choose, settings, oracle, budget) for budget in budgets]
+    curves["compute-optimal (oracle, held out)"] = _held_out(budgets, crossed)
     used = verifier if measure == "score" or any(_needs(c) for b in fitted for c in b.choices) else None
     return Policy(
         probe=probe, measure=measure, budget_of=budget_of, verifier=used, bins=fitted, curves=curves,
@@ -159,7 +162,7 @@ def read_pools(run: Path) -> tuple[dict[str, Pool], str | None]:
         InputError: its samples are not independent.
     """
     identity = read_manifest(run)["identity"]
-    if identity["strategy"] not in POOLED or stops_early(identity["options"]):
+    if identity["strategy"] not in INDEPENDENT or stops_early(identity["options"]):
         raise InputError(f"{run} is no pool of independent samples", "the first RUN is of -s best-of-n, all n drawn")
     verifier = identity["verifier"]
     pools: dict[str, Pool] = {}
@@ -218,33 +221,28 @@ def _compares(verifier: str) -> bool:
         card, _ = cards.load(verifier)
     except InputError:  # of another machine
         return False
-    return isinstance(card, cards.JudgeCard) and card.method == "pairwise"
+    return card.compares
 
 
 def _replayed(
     samples: Sequence[Sample], probe: int, verifier: str | None, rules: Sequence[Confident]
 ) -> Iterator[tuple[Way, int, int]]:
     """Each way, after how many samples it has chosen, and the class that it has chosen (-1: none)."""
-    classes = [s.group for s in samples]
-    scores = [s.score or 0.0 for s in samples]
-    votes = [1.0] * len(samples)
-    majority = leads_after(classes, votes)
-    weighted = leads_after(classes, scores)
-    highest = highest_after(classes, scores)
-    by_scores = [("weighted", weighted), ("highest", highest)] if verifier else []
-    select = "weighted" if verifier else "majority"
+    classes, scores = [s.group for s in samples], [s.score or 0.0 for s in samples]
+    weights = scores if verifier else [1.0] * len(samples)
+    majority, leaders = leads_after(classes, [1.0] * len(samples)), leads_after(classes, weights)
+    by_scores = [("weighted", leaders), ("highest", highest_after(classes, scores))] if verifier else []
+    plain = (("select", "majority"),) if verifier else ()
     for k in (k for k in ladder(len(samples)) if k >= probe):
-        plain = (("select", "majority"),) if verifier else ()
         yield Way("self-consistency", k, "self-consistency", plain), k, majority[k - 1]
-        for how, leaders in by_scores:
-            yield Way(f"best-of-n {how}", k, "best-of-n", (("select", how),)), k, leaders[k - 1]
+        for how, chosen in by_scores:
+            yield Way(f"best-of-n {how}", k, "best-of-n", (("select", how),)), k, chosen[k - 1]
         for rule in rules if k > probe else ():
-            weights = scores if verifier else votes
             after = stops_after(rule, classes[:k], weights[:k], THRESHOLDS)
             for threshold, drawn in zip(THRESHOLDS, after, strict=True):
+                select = "weighted" if verifier else "majority"
                 options = (("select", select), ("stop", rule), ("threshold", threshold))
-                leader = (weighted if verifier else majority)[drawn - 1]
-                yield Way(f"stop={rule} {threshold}", k, "self-consistency", options), drawn, leader
+                yield Way(f"stop={rule} {threshold}", k, "self-consistency", options), drawn, leaders[drawn - 1]
 
 
 def _single(run: Path, draws: Mapping[Draw, Pool], probe: int, measure: Measure) -> Setting:
@@ -264,7 +262,7 @@ def _single(run: Path, draws: Mapping[Draw, Pool], probe: int, measure: Measure)
     tokens = {d: fmean(costs[d.problem]) + _placing(pool, probe, measure) for d, pool in draws.items()}
     options = {**identity["options"], **({"n": n} if n and n > 1 else {})}
     strategy = identity["strategy"]
-    label = f"{strategy}, {run.resolve().name}" if strategy in POOLED else strategy
+    label = f"{strategy}, {run.resolve().name}" if strategy in INDEPENDENT else strategy
     return Setting(label, strategy, options, accuracy, tokens)
 
 
@@ -343,11 +341,12 @@ def _halves(problems: set[str]) -> tuple[set[str], set[str]]:
     return set(ranked[::2]), set(ranked[1::2])
 
 
-def _crossed(
-    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float
-) -> list[list[tuple[float, float]]]:
+Crossed = list[list[tuple[float, float]]]
+
+
+def _crossed(choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float) -> Crossed:
     """By bin, (accuracy, tokens) of each problem under the setting that was chosen on the other half of all bins."""
-    found: list[list[tuple[float, float]]] = [[] for _ in members]
+    found: Crossed = [[] for _ in members]
     halves = _halves({draw.problem for inside in members for draw in inside})
     folds = [[[draw for draw in inside if draw.problem in half] for half in halves] for inside in members]
     for half in (0, 1):
@@ -358,10 +357,9 @@ def _crossed(
 
 
 def _chosen(
-    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float
+    best: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float, crossed: Crossed
 ) -> list[Choice]:
     """The choice of each bin at this budget."""
-    best, crossed = choose(settings, members, budget), _crossed(choose, settings, members, budget)
     return [
         Choice(
             budget=budget, strategy=setting.strategy, options=dict(setting.options),
@@ -373,15 +371,11 @@ def _chosen(
     ]  # fmt: skip
 
 
-def _held_out(
-    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budgets: Sequence[float]
-) -> list[dict[str, float]]:
+def _held_out(budgets: Sequence[float], crossed: Sequence[Crossed]) -> list[dict[str, float]]:
     curve = []
-    for budget in budgets:
-        crossed = [pair for pairs in _crossed(choose, settings, members, budget) for pair in pairs]
-        curve.append(
-            {"budget": budget, "tokens": fmean(t for _, t in crossed), "accuracy": fmean(a for a, _ in crossed)}
-        )
+    for budget, bins in zip(budgets, crossed, strict=True):
+        pairs = [pair for inside in bins for pair in inside]
+        curve.append({"budget": budget, "tokens": fmean(t for _, t in pairs), "accuracy": fmean(a for a, _ in pairs)})
     return curve
 
 

@@ -114,6 +114,10 @@ def _joined(attempts: Sequence[_Attempt], first: int | None) -> Pool:
     )
 
 
+INDEPENDENT = ("single", "self-consistency", "best-of-n")
+"""Strategies whose candidates are independent samples, so that k of them are what a smaller run would have drawn."""
+
+
 def ladder(n: int) -> list[int]:
     """The k at which curves have intervals: powers of two up to n, and n."""
     return sorted({2**i for i in range(n.bit_length()) if 2**i <= n} | {n})

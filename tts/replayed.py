@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from tts.stopping import ROUNDING, Confident, Tally, confidence
+from tts.stopping import Confident, Tally, confidence
 
 ORDERS = 8
 """Orders that samples are taken to have finished in: as they are stored, and shuffled."""
@@ -21,15 +21,11 @@ def orders(seed: str, n: int) -> Iterator[list[int]]:
 
 
 def leads_after(classes: Sequence[int], weights: Sequence[float]) -> list[int]:
-    """The class with the largest sum of weights after each sample, of equals the one that came first; -1 while none has
-    an answer.
-    """
-    sizes: dict[int, float] = {}
-    leaders = []
+    """The class that leads after each sample, -1 while none has an answer: see `Tally.leader`."""
+    tally, leaders = Tally(), []
     for group, weight in zip(classes, weights, strict=True):
-        if group >= 0:
-            sizes[group] = sizes.get(group, 0.0) + weight
-        leaders.append(max(sizes, key=sizes.__getitem__, default=-1))
+        tally.add(group, weight)
+        leaders.append(tally.leader)
     return leaders
 
 
@@ -53,7 +49,7 @@ def stops_after(
     for group, weight in zip(classes, weights, strict=True):
         tally.add(group, weight)
         sure = confidence(rule, tally.votes, tally.drawn, len(classes) - tally.drawn)
-        while waiting and sure > thresholds[waiting[0]] + ROUNDING:
+        while waiting and sure > thresholds[waiting[0]]:
             found[waiting.pop(0)] = tally.drawn
         if not waiting:
             break

@@ -181,7 +181,7 @@ def _check_combinations(settings: Settings) -> None:
         raise InputError("--total-tokens decides by itself when a problem has enough", "without -o stop=")
     if settings.total_tokens and settings.verifier:
         card, _ = load_verifier(settings)
-        if isinstance(card, cards.JudgeCard) and card.method == "pairwise":
+        if card.compares:
             raise InputError(
                 f"--total-tokens gives out samples one by one: {settings.verifier!r} compares all at the end",
                 "a judge of single responses: --verifier judge-score",
@@ -221,7 +221,7 @@ def check_verifier(settings: Settings, strategy: Strategy) -> None:
         )
     if isinstance(card, cards.JudgeCard):
         catalog.find("prompts", card.prompt)
-        if card.method == "pairwise" and not said.scores_together:
+        if card.compares and not said.scores_together:
             raise InputError(
                 f"strategy {settings.strategy!r} scores one response at a time; {settings.verifier!r} compares several",
                 "best-of-n and self-consistency take it",

@@ -61,7 +61,7 @@ def leads(first: float, second: float) -> float:
 
 
 def confidence(rule: Confident, votes: Sequence[float], drawn: int, remaining: int) -> float:
-    """How sure the rule is of the leader after `drawn` samples; 0 where there is none.
+    """How sure the rule is of the leader after `drawn` samples, less `ROUNDING`; 0 where there is none.
 
     `beta`: that it is the likelier of the two answers in front. `likely`: that the vote of all `drawn` + `remaining`
     samples will have it in front. As many of the remaining votes as of those so far (and one more of each) are taken to
@@ -71,8 +71,9 @@ def confidence(rule: Confident, votes: Sequence[float], drawn: int, remaining: i
     if first <= 0:
         return 0.0
     if rule == "beta":
-        return leads(first, second)
-    return stays_ahead(first, second, min(remaining, math.ceil(remaining * (first + second + 1) / (drawn + 1))))
+        return leads(first, second) - ROUNDING
+    between = min(remaining, math.ceil(remaining * (first + second + 1) / (drawn + 1)))
+    return stays_ahead(first, second, between) - ROUNDING
 
 
 def unanimous(classes: Sequence[int], window: int) -> bool:
@@ -108,6 +109,11 @@ class Tally:
         """The size of each group."""
         return [size / self._largest for size in self._sizes.values()]
 
+    @property
+    def leader(self) -> int:
+        """The largest group, of equals the one that came first; -1 where there is none."""
+        return max(self._sizes, key=self._sizes.__getitem__, default=-1)
+
 
 def stops(
     rule: Rule, classes: Sequence[int], n: int, threshold: float, window: int, weights: Sequence[float] | None = None
@@ -121,7 +127,7 @@ def stops(
         case "certain":
             return certain(votes, n - len(classes))
         case "beta" | "likely":
-            return confidence(rule, votes, len(classes), n - len(classes)) > threshold + ROUNDING
+            return confidence(rule, votes, len(classes), n - len(classes)) > threshold
         case "window":
             return unanimous(classes, window)
         case "never":

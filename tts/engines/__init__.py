@@ -80,7 +80,7 @@ async def start_verifier(card: Card, url: str | None, log: Path, *, alone: bool)
         case cards.JudgeCard():
             from tts.verify.judge import JudgeVerifier, PairwiseJudge
 
-            kind = PairwiseJudge if card.method == "pairwise" else JudgeVerifier
+            kind = PairwiseJudge if card.compares else JudgeVerifier
             return kind(card, await _judging(card, url, log, alone))
         case cards.ConfidenceCard():
             from tts.verify.confidence import ConfidenceVerifier

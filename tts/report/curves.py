@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tts.errors import InputError
+from tts.metrics import INDEPENDENT
 from tts.results import by_outcome, current
 from tts.store import read_manifest
 from tts.strategies import STRATEGIES
@@ -23,8 +24,6 @@ NAMES = {
     "pass": "any of k right (pass@k, an upper bound)",
 }
 SINGLE = "one sample (avg@1)"
-INDEPENDENT = ("single", "self-consistency", "best-of-n")
-"""Strategies whose candidates are independent samples, so that k of them are what a smaller run would have drawn."""
 Axis = Literal["tokens", "seconds", "flops"]
 AXES: dict[Axis, str] = {
     "tokens": "generated tokens a problem",

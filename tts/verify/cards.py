@@ -28,6 +28,11 @@ class _Card(BaseModel):
         """Whether its scores come of log-probabilities."""
         return False
 
+    @property
+    def compares(self) -> bool:
+        """Whether it must see candidates beside each other."""
+        return False
+
 
 class RewardCard(_Card):
     """A reward model that reads the question and a response.
@@ -104,6 +109,10 @@ class JudgeCard(_Card):
         if self.temperature == 0 and self.votes > 1:
             raise ValueError("at temperature 0 all votes would be the same")
         return self
+
+    @property
+    def compares(self) -> bool:
+        return self.method == "pairwise"
 
     @property
     def head(self) -> str:
