@@ -108,9 +108,9 @@ def test_the_step_that_wins_most_a_token_is_next() -> None:
         setting("d", 4, 0.4),
         setting("e", 9, 0.6),
     ]
-    alone = [_for_all(settings, [["q"]], budget)[0].label for budget in (0.5, 2, 3, 8, 9)]
+    alone = [best.label for (best,) in _for_all(settings, [["q"]], (0.5, 2, 3, 8, 9))]
     assert alone == ["a", "b", "c", "c", "e"]
-    both = [[s.label for s in _for_all(settings, [["q"], ["r"]], budget)] for budget in (1.5, 2, 5)]
+    both = [[s.label for s in found] for found in _for_all(settings, [["q"], ["r"]], (1.5, 2, 5))]
     assert both == [["b", "a"], ["c", "a"], ["e", "a"]]
 
 

@@ -82,8 +82,8 @@ class Setting:
     tokens: Mapping[Draw, float]
 
 
-Choose = Callable[[Sequence[Setting], Sequence[Sequence[Draw]], float], list[Setting]]
-"""From settings, the draws in each bin and a budget to a setting for each bin."""
+Choose = Callable[[Sequence[Setting], Sequence[Sequence[Draw]], Sequence[float]], list[list[Setting]]]
+"""From settings, the draws in each bin and budgets to a setting for each bin at each of them."""
 BUDGETS_AN_OCTAVE = 4
 CONFIDENT: tuple[Confident, ...] = get_args(Confident)
 THRESHOLDS = (0.8, 0.9, 0.95)
@@ -127,10 +127,10 @@ def calibrate(
     if budget_of == "set":
         choose, budgets = _for_all, _finer(budgets)
     edges, members = _binned(value, bins)
-    crossed = [_crossed(choose, settings, members, budget) for budget in budgets]
+    crossed = _crossed(choose, settings, members, budgets)
     choices = [
-        _chosen(choose(settings, members, budget), members, budget, pairs)
-        for budget, pairs in zip(budgets, crossed, strict=True)
+        _chosen(best, members, budget, pairs)
+        for best, budget, pairs in zip(choose(settings, members, budgets), budgets, crossed, strict=True)
     ]
     fitted = [
         Bin(
@@ -146,8 +146,8 @@ def calibrate(
     }
     curves[f"compute-optimal ({measure}, held out)"] = _held_out(budgets, crossed)
     oracle = _binned({draw: difficulty(p, probe, "oracle") for draw, p in draws.items()}, bins)[1]
-    crossed = [_crossed(choose, settings, oracle, budget) for budget in budgets]
-    curves["compute-optimal (oracle, held out)"] = _held_out(budgets, crossed)
+    known = _crossed(choose, settings, oracle, budgets)
+    curves["compute-optimal (oracle, held out)"] = _held_out(budgets, known)
     used = verifier if measure == "score" or any(_needs(c) for b in fitted for c in b.choices) else None
     return Policy(
         probe=probe, measure=measure, budget_of=budget_of, verifier=used, bins=fitted, curves=curves,
@@ -290,42 +290,59 @@ def _binned(value: Mapping[Draw, float], bins: int) -> tuple[list[float | None],
     return [*(u for u, _ in kept[:-1]), None], [inside for _, inside in kept]
 
 
-def _best(settings: Sequence[Setting], draws: Sequence[Draw], budget: float) -> Setting:
-    """The most accurate on these problems within the budget, the cheapest of equals; the cheapest of all if none is."""
-    costs = {id(s): fmean(s.tokens[d] for d in draws) for s in settings}
-    within = [s for s in settings if costs[id(s)] <= budget * (1 + 1e-9)]
+class Mean(NamedTuple):
+    """A setting's tokens and accuracy over some draws."""
+
+    tokens: float
+    accuracy: float
+    setting: Setting
+
+
+def _means(settings: Sequence[Setting], draws: Sequence[Draw]) -> list[Mean]:
+    return [Mean(fmean(s.tokens[d] for d in draws), fmean(s.accuracy[d] for d in draws), s) for s in settings]
+
+
+def _best(means: Sequence[Mean], budget: float) -> Setting:
+    """The most accurate within the budget, the cheapest of equals; the cheapest of all if none is."""
+    within = [m for m in means if m.tokens <= budget * (1 + 1e-9)]
     if not within:
-        return min(settings, key=lambda s: costs[id(s)])
-    return max(within, key=lambda s: (round(fmean(s.accuracy[d] for d in draws), 9), -costs[id(s)]))
+        return min(means, key=lambda m: m.tokens).setting
+    return max(within, key=lambda m: (round(m.accuracy, 9), -m.tokens)).setting
 
 
-def _for_each(settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float) -> list[Setting]:
-    """The best of each bin on its own, `budget` tokens a question."""
-    return [_best(settings, inside, budget) for inside in members]
+def _for_each(
+    settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budgets: Sequence[float]
+) -> list[list[Setting]]:
+    """The best of each bin on its own, a budget of tokens a question."""
+    means = [_means(settings, inside) for inside in members]
+    return [[_best(found, budget) for found in means] for budget in budgets]
 
 
-def _for_all(settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float) -> list[Setting]:
-    """The most accurate over all bins, `budget` tokens a question on average: from the cheapest setting of each bin,
-    the step that wins most accuracy a token is taken next, in whichever bin it is, as long as one fits.
+def _for_all(
+    settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budgets: Sequence[float]
+) -> list[list[Setting]]:
+    """The most accurate over all bins, a budget of tokens a question on average."""
+    means = [_means(settings, inside) for inside in members]
+    return [_shared(means, [len(inside) for inside in members], budget) for budget in budgets]
+
+
+def _shared(means: Sequence[Sequence[Mean]], sizes: Sequence[int], budget: float) -> list[Setting]:
+    """From the cheapest setting of each bin, the step that wins most accuracy a token is taken next, in whichever bin
+    it is, as long as one fits.
     """
-    total = sum(map(len, members))
-    means = [
-        [(fmean(s.tokens[d] for d in inside), fmean(s.accuracy[d] for d in inside), s) for s in settings]
-        for inside in members
-    ]
-    chosen = [min(points, key=lambda p: (p[0], -p[1])) for points in means]
-    left = budget * total * (1 + 1e-9) - sum(c[0] * len(inside) for c, inside in zip(chosen, members, strict=True))
+    chosen = [min(points, key=lambda m: (m.tokens, -m.accuracy)) for points in means]
+    left = budget * sum(sizes) * (1 + 1e-9) - sum(m.tokens * size for m, size in zip(chosen, sizes, strict=True))
     while True:
         steps = [
-            ((to[1] - at[1]) / max(to[0] - at[0], 1e-9), -to[0], number, to)
-            for number, (at, inside) in enumerate(zip(chosen, members, strict=True))
+            ((to.accuracy - at.accuracy) / max(to.tokens - at.tokens, 1e-9), -to.tokens, number, to)
+            for number, (at, size) in enumerate(zip(chosen, sizes, strict=True))
             for to in means[number]
-            if to[1] > at[1] + 1e-9 and (to[0] - at[0]) * len(inside) <= left
+            if to.accuracy > at.accuracy + 1e-9 and (to.tokens - at.tokens) * size <= left
         ]
         if not steps:
-            return [setting for _, _, setting in chosen]
+            return [mean.setting for mean in chosen]
         _, _, number, to = max(steps, key=lambda step: step[:3])
-        left -= (to[0] - chosen[number][0]) * len(members[number])
+        left -= (to.tokens - chosen[number].tokens) * sizes[number]
         chosen[number] = to
 
 
@@ -344,15 +361,20 @@ def _halves(problems: set[str]) -> tuple[set[str], set[str]]:
 Crossed = list[list[tuple[float, float]]]
 
 
-def _crossed(choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budget: float) -> Crossed:
-    """By bin, (accuracy, tokens) of each problem under the setting that was chosen on the other half of all bins."""
-    found: Crossed = [[] for _ in members]
+def _crossed(
+    choose: Choose, settings: Sequence[Setting], members: Sequence[Sequence[Draw]], budgets: Sequence[float]
+) -> list[Crossed]:
+    """By budget and bin, (accuracy, tokens) of each problem under the setting that was chosen on the other half of all
+    bins.
+    """
+    found: list[Crossed] = [[[] for _ in members] for _ in budgets]
     halves = _halves({draw.problem for inside in members for draw in inside})
     folds = [[[draw for draw in inside if draw.problem in half] for half in halves] for inside in members]
     for half in (0, 1):
-        best = choose(settings, [fold[half] or fold[1 - half] for fold in folds], budget)
-        for pairs, setting, fold in zip(found, best, folds, strict=True):
-            pairs += [(setting.accuracy[draw], setting.tokens[draw]) for draw in fold[1 - half]]
+        best = choose(settings, [fold[half] or fold[1 - half] for fold in folds], budgets)
+        for crossed, chosen in zip(found, best, strict=True):
+            for pairs, setting, fold in zip(crossed, chosen, folds, strict=True):
+                pairs += [(setting.accuracy[draw], setting.tokens[draw]) for draw in fold[1 - half]]
     return found
 
 
